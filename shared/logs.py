@@ -1,0 +1,67 @@
+"""Structured logs: one JSON object a line, with ids, counts and durations, never message text.
+
+    logger = logging.getLogger(__name__)
+    logger.info("chunk labelled", extra={"messages": 32, "duration_ms": 120})
+
+`extra` may hold numbers, flags, UUIDs and short codes. An exception is logged by its type and
+our own error text, not by a traceback of a foreign library, whose text may quote its input.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.errors import CarelaneError
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """A log record as one line of JSON."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time, level, process, event and the record's extras."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "process": self._process,
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        line.update({k: v for k, v in vars(record).items() if k not in _STANDARD})
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            line["error"] = type(error).__name__
+            if isinstance(error, CarelaneError):
+                line["error_text"] = str(error)
+            line["at"] = _innermost(error)
+        return json.dumps(line, default=str)
+
+
+def _innermost(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    if trace is None:
+        return "unknown"
+    return f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}"
+
+
+def configure(process: str, level: str) -> None:
+    """Send all logs of this process to standard error, as JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter(process))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # Clients that would log request bodies at DEBUG never do so here.
+    for name in ("openai", "httpx", "httpcore", "botocore", "boto3", "urllib3", "kombu"):
+        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(level.upper())))

@@ -1,0 +1,268 @@
+"""Everything that can be set, in one typed object built once per process from the environment.
+
+Each field names its variable and says what it does; docs/settings.md lists the same (a test
+compares). Secrets have no default: a process that needs one calls `require` and stops with the
+variable's name when it is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from shared.errors import SettingsError
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off", ""}
+
+
+def _flag(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ValueError("say 1 or 0")
+
+
+def _positive_int(text: str) -> int:
+    number = int(text)
+    if number <= 0:
+        raise ValueError("must be a whole number above 0")
+    return number
+
+
+def _positive_float(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError("must be a number above 0")
+    return number
+
+
+def _not_negative_float(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise ValueError("must be a number, 0 or above")
+    return number
+
+
+def _setting(
+    env: str, about: str, default: Any, parse: Callable[[str], Any] = str, *, secret: bool = False
+) -> Any:
+    metadata = {"env": env, "about": about, "parse": parse, "secret": secret}
+    return field(default=default, metadata=metadata, repr=not secret)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One process's settings. Build with `Settings.from_env(os.environ)`."""
+
+    # Store
+    database_url: str | None = _setting(
+        "CARELANE_DATABASE_URL",
+        "Postgres, as a SQLAlchemy or libpq URL. `make run` starts one of its own when unset.",
+        None,
+        secret=True,  # may hold a password
+    )
+    # Queues
+    queue_prefix: str = _setting(
+        "CARELANE_QUEUE_PREFIX", "Start of every queue's name, e.g. `carelane-fast`.", "carelane"
+    )
+    broker_url: str | None = _setting(
+        "CARELANE_BROKER_URL",
+        "Another broker's URL (RabbitMQ, Redis, Azure Service Bus). Unset: Amazon SQS.",
+        None,
+        secret=True,
+    )
+    sqs_endpoint_url: str | None = _setting(
+        "CARELANE_SQS_ENDPOINT_URL",
+        "SQS at another address (LocalStack, a VPC endpoint). Unset: AWS by region.",
+        None,
+    )
+    aws_region: str = _setting("CARELANE_AWS_REGION", "AWS region of the queues.", "us-east-1")
+    # Files that an organisation can replace
+    taxonomy_path: Path | None = _setting(
+        "CARELANE_TAXONOMY", "Taxonomy file. Unset: the packaged taxonomy.yaml.", None, Path
+    )
+    red_flags_path: Path | None = _setting(
+        "CARELANE_RED_FLAGS", "Red-flag rules. Unset: the packaged red_flags.yaml.", None, Path
+    )
+    bundle_path: Path | None = _setting(
+        "CARELANE_BUNDLE",
+        "Folder of the triage model's bundle. Unset: the shipped one.",
+        None,
+        Path,
+    )
+    deid_bundle_path: Path | None = _setting(
+        "CARELANE_DEID_BUNDLE",
+        "Folder of the de-identification model's bundle. Unset: the shipped one.",
+        None,
+        Path,
+    )
+    # Secrets
+    secret_key: str | None = _setting(
+        "CARELANE_SECRET_KEY",
+        "Signs the dashboard's sessions; 32 or more random characters.",
+        None,
+        secret=True,
+    )
+    hmac_key: str | None = _setting(
+        "CARELANE_HMAC_KEY", "Keys the hashes of API keys and of cached texts.", None, secret=True
+    )
+    # Intake
+    max_text_chars: int = _setting(
+        "CARELANE_MAX_TEXT_CHARS",
+        "Longest message text taken, in characters.",
+        20_000,
+        _positive_int,
+    )
+    max_batch_messages: int = _setting(
+        "CARELANE_MAX_BATCH_MESSAGES", "Most messages in one intake call.", 10_000, _positive_int
+    )
+    max_body_bytes: int = _setting(
+        "CARELANE_MAX_BODY_BYTES",
+        "Largest body of one intake call, in bytes.",
+        32_000_000,
+        _positive_int,
+    )
+    demo_portal: bool = _setting(
+        "CARELANE_DEMO_PORTAL",
+        "1 serves a small page on which one writes a message as a patient. For trying out only.",
+        False,
+        _flag,
+    )
+    intake_url: str = _setting(
+        "CARELANE_INTAKE_URL",
+        "Where the intake is reached, for links and clients.",
+        "http://127.0.0.1:8000",
+    )
+    dashboard_url: str = _setting(
+        "CARELANE_DASHBOARD_URL",
+        "Where the dashboard is reached, for links.",
+        "http://127.0.0.1:8001",
+    )
+    # Waiting and trying again
+    fast_lease_s: float = _setting(
+        "CARELANE_FAST_LEASE_S",
+        "A fast worker's claim on a message lasts so long, in seconds.",
+        60.0,
+        _positive_float,
+    )
+    llm_lease_s: float = _setting(
+        "CARELANE_LLM_LEASE_S",
+        "An LLM worker's claim on a message lasts so long, in seconds.",
+        120.0,
+        _positive_float,
+    )
+    max_attempts: int = _setting(
+        "CARELANE_MAX_ATTEMPTS",
+        "Tries per tier before a message goes to a person.",
+        5,
+        _positive_int,
+    )
+    sweep_every_s: float = _setting(
+        "CARELANE_SWEEP_EVERY_S",
+        "Seconds between two looks for messages that wait too long.",
+        10.0,
+        _positive_float,
+    )
+    sweep_after_s: float = _setting(
+        "CARELANE_SWEEP_AFTER_S",
+        "A message that waited so long without progress, in seconds, is enqueued again.",
+        120.0,
+        _positive_float,
+    )
+    give_up_after_s: float = _setting(
+        "CARELANE_GIVE_UP_AFTER_S",
+        "A message without a label after so long, in seconds, goes to a person.",
+        3600.0,
+        _positive_float,
+    )
+    # LLM
+    openai_api_key: str | None = _setting(
+        "OPENAI_API_KEY", "Key of the LLM. Without it the LLM tier is off.", None, secret=True
+    )
+    openai_base_url: str | None = _setting(
+        "OPENAI_BASE_URL", "Address of an OpenAI-compatible server. Unset: OpenAI.", None
+    )
+    llm_model: str = _setting("CARELANE_LLM_MODEL", "Name of the LLM.", "gpt-4o-mini")
+    llm_simulated: bool = _setting(
+        "CARELANE_LLM_SIMULATED",
+        "1 says on every page that the LLM is simulated; `make run` sets it with its stand-in.",
+        False,
+        _flag,
+    )
+    llm_timeout_s: float = _setting(
+        "CARELANE_LLM_TIMEOUT_S",
+        "Longest wait for one LLM answer, in seconds.",
+        30.0,
+        _positive_float,
+    )
+    llm_concurrency: int = _setting(
+        "CARELANE_LLM_CONCURRENCY", "LLM calls in flight per worker process.", 16, _positive_int
+    )
+    llm_input_usd_per_million: float = _setting(
+        "CARELANE_LLM_INPUT_USD_PER_MILLION",
+        "Price of a million input tokens, in US dollars.",
+        0.15,
+        _not_negative_float,
+    )
+    llm_cached_usd_per_million: float = _setting(
+        "CARELANE_LLM_CACHED_USD_PER_MILLION",
+        "Price of a million cached input tokens, in US dollars.",
+        0.075,
+        _not_negative_float,
+    )
+    llm_output_usd_per_million: float = _setting(
+        "CARELANE_LLM_OUTPUT_USD_PER_MILLION",
+        "Price of a million output tokens, in US dollars.",
+        0.60,
+        _not_negative_float,
+    )
+    # De-identification
+    deid_budget_ms: float = _setting(
+        "CARELANE_DEID_BUDGET_MS",
+        "Longest time for masking a message of usual length; longer texts get more. Past it the "
+        "message goes to a person.",
+        20.0,
+        _positive_float,
+    )
+    # All processes
+    log_level: str = _setting(
+        "CARELANE_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR. No level logs message text.", "INFO"
+    )
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Read every field from `env`; an empty variable counts as unset.
+
+        Raises:
+            SettingsError: a value cannot be read; the text names the variable.
+        """
+        values: dict[str, Any] = {}
+        for each in fields(cls):
+            name = each.metadata["env"]
+            text = env.get(name, "").strip()
+            if not text:
+                continue
+            try:
+                values[each.name] = each.metadata["parse"](text)
+            except ValueError as error:
+                shown = "(hidden)" if each.metadata["secret"] else repr(text)
+                raise SettingsError(
+                    f"{name} is {shown}: {error}. It means: {each.metadata['about']}"
+                ) from error
+        return cls(**values)
+
+    def require(self, field_name: str) -> str:
+        """The text of a field that this process cannot do without.
+
+        Raises:
+            SettingsError: it is unset; the text names its variable.
+        """
+        value = getattr(self, field_name)
+        if value is None:
+            metadata = next(each.metadata for each in fields(self) if each.name == field_name)
+            raise SettingsError(f"{metadata['env']} is not set. It means: {metadata['about']}")
+        return str(value)

@@ -1,0 +1,203 @@
+"""The tables, as SQLAlchemy Core sees them. migrations/ makes them; a test compares the two."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    REAL,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from shared.contracts import Lane, Status, Tier, Urgency
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def _one_of(column: str, values: type[Status | Tier | Urgency | Lane]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _now() -> Column[object]:
+    return Column(
+        "created_at", DateTime(timezone=True), nullable=False, server_default=text("now()")
+    )
+
+
+#: One row per accepted message; the only place where a patient's text lies.
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Uuid, primary_key=True),  # UUIDv7
+    Column("source", Text, nullable=False),  # the portal, known by its API key
+    Column("external_id", Text, nullable=False),  # the portal's idempotency key
+    Column("patient_ref", Text),  # pseudonym
+    Column("sender", Text),  # patient, parent, caregiver, other; as the portal says
+    Column("text", Text, nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("language", Text),
+    Column("red_flags", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    Column("status", Text, nullable=False, server_default=Status.QUEUED.value),
+    Column("status_reason", Text),  # why it needs a person: a stable code
+    Column("provisional_label_id", BigInteger, ForeignKey("labels.id", use_alter=True)),
+    Column("current_label_id", BigInteger, ForeignKey("labels.id", use_alter=True)),
+    # 0 emergent .. 2 routine: of the current label, else of the provisional one, else of the flags
+    Column("urgency_rank", SmallInteger, nullable=False, server_default=text("2")),
+    Column("enqueued_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("lease_owner", Text),
+    Column("lease_until", DateTime(timezone=True)),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),  # in this tier
+    Column("settled_at", DateTime(timezone=True)),  # first labelled or needs_review
+    Column("first_read_at", DateTime(timezone=True)),
+    Column("reviewed_at", DateTime(timezone=True)),
+    UniqueConstraint("source", "external_id"),
+    _one_of("status", Status),
+    CheckConstraint("urgency_rank BETWEEN 0 AND 2", name="urgency_rank"),
+    # The worklist: open messages by urgency, then age.
+    Index("ix_messages_worklist", "urgency_rank", "received_at", "id"),
+    Index("ix_messages_received_at", "received_at", "id"),
+    # The sweeper: what is still under way, oldest first.
+    Index(
+        "ix_messages_processing",
+        "enqueued_at",
+        postgresql_where=text("status IN ('queued', 'escalated')"),
+    ),
+)
+
+#: Every label that a message ever had; appended to, never changed.
+labels = Table(
+    "labels",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("message_id", Uuid, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    Column("categories", ARRAY(Text), nullable=False),  # primary first
+    Column("urgency", Text, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("provisional", Boolean, nullable=False, server_default=text("false")),
+    Column("category_confidence", REAL),
+    Column("urgency_confidence", REAL),
+    Column("model_version", Text),
+    Column("prompt_version", Text),
+    Column("taxonomy_version", Text, nullable=False),
+    Column("rationale", Text),
+    Column("reasons", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("latency_ms", REAL),
+    Column("cost_usd", Numeric(12, 8)),
+    Column("llm_call_id", BigInteger, ForeignKey("llm_calls.id")),
+    Column("author", Text),
+    _now(),
+    _one_of("urgency", Urgency),
+    _one_of("tier", Tier),
+    CheckConstraint("cardinality(categories) BETWEEN 1 AND 3", name="categories"),
+    Index("ix_labels_message_id", "message_id", "id"),
+)
+
+#: What the relay has yet to send. Ids and lanes only.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("message_id", Uuid, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    Column("lane", Text, nullable=False),
+    _now(),
+    _one_of("lane", Lane),
+    Index("ix_outbox_lane_id", "lane", "id"),
+    Index("ix_outbox_message_id", "message_id"),
+)
+
+#: One row per call to the LLM, paid or failed.
+llm_calls = Table(
+    "llm_calls",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("prompt_version", Text, nullable=False),
+    Column("outcome", Text, nullable=False),  # ok, or the reason of a LanguageModelError
+    Column("messages", Integer, nullable=False),  # how many shared the prompt
+    Column("prompt_tokens", Integer, nullable=False, server_default=text("0")),
+    Column("cached_tokens", Integer, nullable=False, server_default=text("0")),
+    Column("completion_tokens", Integer, nullable=False, server_default=text("0")),
+    Column("cost_usd", Numeric(12, 8), nullable=False, server_default=text("0")),
+    Column("latency_ms", REAL, nullable=False),
+    Column("simulated", Boolean, nullable=False, server_default=text("false")),
+    _now(),
+    Index("ix_llm_calls_created_at", "created_at"),
+)
+
+#: Worker processes by their heartbeat; Celery offers no such thing on SQS.
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True),  # host:pid:start
+    Column("lane", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("model_version", Text),
+    Column("started_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("heartbeat_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("polled_at", DateTime(timezone=True)),  # last time that SQS answered a receive
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),  # clinician, lead, operations, auditor
+    Column("password_hash", Text, nullable=False),  # argon2id
+    Column("must_change_password", Boolean, nullable=False, server_default=text("true")),
+    Column("disabled_at", DateTime(timezone=True)),
+    _now(),
+    UniqueConstraint("name"),
+    CheckConstraint("role IN ('clinician', 'lead', 'operations', 'auditor')", name="role"),
+)
+
+#: A portal's key; the key itself is shown once and never stored.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("source", Text, nullable=False),  # messages that come with this key get this source
+    Column("key_hash", Text, nullable=False),  # HMAC-SHA-256 under CARELANE_HMAC_KEY, hex
+    Column("revoked_at", DateTime(timezone=True)),
+    _now(),
+    UniqueConstraint("key_hash"),
+)
+
+#: Who did what to which message; appended to only.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("message_id", Uuid),
+    Column("detail", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    _now(),
+    Index("ix_audit_log_message_id", "message_id", "id"),
+)
