@@ -20,9 +20,10 @@ def run() -> None:
     url = context.config.attributes.get("url") or database_url(Settings.from_env(os.environ))
     engine = create_engine(url, poolclass=pool.NullPool)
     with engine.connect() as connection:
-        connection.execute(text("SET lock_timeout = '5s'"))
+        # Before the lock time-out: another process's migration may take minutes.
         connection.execute(text("SET statement_timeout = '10min'"))
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})
+        connection.execute(text("SET lock_timeout = '5s'"))
         connection.commit()
         context.configure(
             connection=connection, target_metadata=metadata, transaction_per_migration=True
