@@ -1,4 +1,4 @@
-"""The migrations run both ways, make exactly the schema that shared/tables.py says, and queue up."""
+"""The migrations run both ways, make the schema that shared/tables.py says, and wait in line."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ def test_migrations_run_up_and_down_and_up_again(empty_database: Callable[[], UR
 
 def test_each_step_back_leads_to_the_schema_before_it(empty_database: Callable[[], URL]) -> None:
     url = empty_database()
-    steps = [each.revision for each in ScriptDirectory.from_config(alembic_config()).walk_revisions()]
+    steps = [
+        each.revision for each in ScriptDirectory.from_config(alembic_config()).walk_revisions()
+    ]
     steps.reverse()
 
     before: list[set[str]] = []
