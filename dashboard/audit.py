@@ -1,0 +1,41 @@
+"""The audit log: who read or changed what, and when. Rows are only ever added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, insert
+
+from shared.tables import audit_log
+
+
+class Action(StrEnum):
+    """What a row of the log says that somebody did."""
+
+    SIGNED_IN = "signed_in"
+    SIGN_IN_FAILED = "sign_in_failed"
+    SIGNED_OUT = "signed_out"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105  a name, not a password
+    USER_ADDED = "user_added"
+    MESSAGE_READ = "message_read"
+
+
+def record(
+    connection: Connection,
+    actor: str,
+    action: Action,
+    message_id: UUID | None = None,
+    **detail: Any,
+) -> int:
+    """Add a row in the caller's transaction and return its id; `detail` holds no message text."""
+    row: Mapping[str, Any] = {
+        "actor": actor,
+        "action": action.value,
+        "message_id": message_id,
+        "detail": detail,
+    }
+    statement = insert(audit_log).values(row).returning(audit_log.c.id)
+    return int(connection.execute(statement).scalar_one())
