@@ -137,6 +137,14 @@ class Settings:
         "Where the intake is reached, for links and clients.",
         "http://127.0.0.1:8000",
     )
+    api_key: str | None = _setting(
+        "CARELANE_API_KEY", "The key that `carelane submit` sends.", None, secret=True
+    )
+    emergency_number: str = _setting(
+        "CARELANE_EMERGENCY_NUMBER",
+        "The telephone number that patients are told to call when minutes may count.",
+        "911",
+    )
     dashboard_url: str = _setting(
         "CARELANE_DASHBOARD_URL",
         "Where the dashboard is reached, for links.",
