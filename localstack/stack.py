@@ -76,7 +76,7 @@ def refuse_taken_ports(wanted: dict[str, int]) -> None:
         if not _is_free(port):
             raise PortTaken(
                 f"port {port} is taken by another program. Stop it, or move Carelane: "
-                f"{name}={_free_port()} make run"
+                f"{name}={free_port()} make run"
             )
 
 
@@ -93,7 +93,8 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,0 +1,18 @@
+"""What every test gets: no settings from the developer's shell, and the services of tests/services."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+pytest_plugins = ["tests.services"]
+
+
+def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001  pytest's signature
+    for name in list(os.environ):
+        if name.startswith(("CARELANE_", "OPENAI_", "AZURE_OPENAI_", "AWS_")):
+            del os.environ[name]
+    # LocalStack takes any; without a pair boto3 would go looking for a role.
+    os.environ["AWS_ACCESS_KEY_ID"] = "test"
+    os.environ["AWS_SECRET_ACCESS_KEY"] = "test"  # noqa: S105  not a secret
