@@ -5,6 +5,8 @@ CarelaneError
 ├── TaxonomyError          taxonomy.yaml is broken, or a label is not in it
 ├── RuleError              red_flags.yaml is broken
 ├── InvalidInput           a message, row or file that cannot be taken as it is
+├── IntakeError            the intake refused a client's call
+│   └── IntakeUnavailable  ... or could not be reached; the same call may go through later
 ├── BundleError            a model bundle is missing, broken or foreign
 ├── DeidError              de-identification could not vouch for a text: it must not leave
 ├── StoreError             Postgres
@@ -44,6 +46,14 @@ class RuleError(CarelaneError):
 
 class InvalidInput(CarelaneError):
     """Input that cannot be taken as it is; the text names the row and the field."""
+
+
+class IntakeError(CarelaneError):
+    """The intake refused a client's call; the text is its reason."""
+
+
+class IntakeUnavailable(IntakeError):
+    """The intake cannot be reached, or asks to wait; the same call may go through later."""
 
 
 class BundleError(CarelaneError):
