@@ -1,0 +1,1 @@
+"""Training of the de-identification token classifier. Never imported at run time."""
