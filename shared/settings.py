@@ -33,6 +33,13 @@ def _positive_int(text: str) -> int:
     return number
 
 
+def _not_negative_int(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError("must be a whole number, 0 or above")
+    return number
+
+
 def _positive_float(text: str) -> float:
     number = float(text)
     if not 0 < number < float("inf"):
@@ -149,6 +156,24 @@ class Settings:
         "CARELANE_DASHBOARD_URL",
         "Where the dashboard is reached, for links.",
         "http://127.0.0.1:8001",
+    )
+    session_idle_s: float = _setting(
+        "CARELANE_SESSION_IDLE_S",
+        "A dashboard session ends after so long without anything done, in seconds.",
+        1800.0,
+        _positive_float,
+    )
+    session_max_s: float = _setting(
+        "CARELANE_SESSION_MAX_S",
+        "A dashboard session ends so long after sign-in whatever is done, in seconds.",
+        43200.0,
+        _positive_float,
+    )
+    trusted_proxies: int = _setting(
+        "CARELANE_TRUSTED_PROXIES",
+        "How many reverse proxies in front may say who the client is (X-Forwarded-For, -Proto).",
+        0,
+        _not_negative_int,
     )
     # Waiting and trying again
     fast_lease_s: float = _setting(

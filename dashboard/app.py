@@ -1,0 +1,158 @@
+"""The dashboard's composition root: `gunicorn -c python:dashboard.gunicorn_config ...`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+from http import HTTPStatus
+from uuid import UUID
+
+from flask import Flask, Response, render_template, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from dashboard import queries, session
+from dashboard.context import Context
+from dashboard.live import Hub
+from dashboard.permissions import Access, Role, asks, may
+from dashboard.routes import health, live, message, sign_in, worklist
+from dashboard.rows import line_of, utc_now
+from dashboard.text_view import urgency_class
+from dashboard.words import TIER_WORDS, reason_words, span_words
+from shared import logs
+from shared.database import make_engine, transaction
+from shared.errors import SettingsError, StoreError
+from shared.settings import Settings
+from shared.taxonomy import Taxonomy
+
+logger = logging.getLogger(__name__)
+
+_MIN_SECRET_CHARS = 32
+
+#: Scripts and styles only from our own files; data: images are the framework's form icons.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; font-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'"
+)
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The app of this process; reads the environment when no settings are given.
+
+    Raises:
+        SettingsError: a setting that the dashboard cannot do without is missing or unfit.
+    """
+    settings = settings or Settings.from_env(os.environ)
+    logs.configure("dashboard", settings.log_level)
+    app = Flask(__name__)
+    app.secret_key = _secret(settings)
+    app.config.update(
+        SESSION_COOKIE_NAME="carelane",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_REFRESH_EACH_REQUEST=False,
+        PERMANENT_SESSION_LIFETIME=timedelta(seconds=settings.session_max_s),
+        MAX_CONTENT_LENGTH=1_000_000,
+        SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=1),
+    )
+    app.session_interface = session.SessionCookie()
+    app.extensions["carelane_settings"] = settings
+    shared = _context(app, settings)
+    app.extensions["carelane"] = shared
+    asks(Access.PUBLIC)(app.view_functions["static"])
+    session.guard(app, shared.engine, settings)
+    for part in (health, sign_in, worklist, message, live):
+        app.register_blueprint(part.blueprint)
+    _furnish_templates(app, settings, shared.taxonomy)
+    _handle_errors(app)
+    app.after_request(_harden)
+    if hops := settings.trusted_proxies:
+        # Flask's documented way; without a proxy anybody could claim any address.
+        proxied = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
+        app.wsgi_app = proxied  # type: ignore[method-assign]
+    shared.hub.start()
+    return app
+
+
+def _secret(settings: Settings) -> str:
+    secret = settings.require("secret_key")
+    if len(secret) < _MIN_SECRET_CHARS:
+        raise SettingsError(
+            f"CARELANE_SECRET_KEY is too short: it needs {_MIN_SECRET_CHARS} or more random "
+            "characters, for example from `openssl rand -hex 32`"
+        )
+    return secret
+
+
+def _context(app: Flask, settings: Settings) -> Context:
+    engine = make_engine(settings, "carelane dashboard", pool_size=10)
+    taxonomy = Taxonomy.load(settings.taxonomy_path)
+
+    def render_lines(ids: Sequence[UUID]) -> str:
+        with transaction(engine) as connection:
+            found = queries.lines_by_id(connection, ids)
+        template = app.jinja_env.get_template("lines.html")
+        return template.render(lines=[line_of(row, taxonomy) for row in found], now=utc_now())
+
+    def render_counts() -> str:
+        with transaction(engine) as connection:
+            counts = queries.counts(connection)
+        return app.jinja_env.get_template("counts.html").render(counts=counts)
+
+    hub = Hub(settings, render_lines, render_counts)
+    return Context(settings=settings, engine=engine, taxonomy=taxonomy, hub=hub)
+
+
+def _furnish_templates(app: Flask, settings: Settings, taxonomy: Taxonomy) -> None:
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals.update(
+        csrf_token=session.csrf_token,
+        llm_simulated=settings.llm_simulated,
+        tier_words=TIER_WORDS,
+        pool_titles={pool.name: pool.title for pool in taxonomy.pools},
+        may=may,
+        Access=Access,
+        Role=Role,
+    )
+    app.jinja_env.filters.update(
+        reason_words=reason_words, span_words=span_words, urgency_class=urgency_class
+    )
+
+
+def _handle_errors(app: Flask) -> None:
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> tuple[str, int]:
+        code = error.code or 500
+        words = {
+            403: "Your role has no access to this page. Ask whoever runs Carelane for you.",
+            404: "There is nothing at this address.",
+            500: "Something went wrong here. It has been logged; try again.",
+        }.get(code, error.description or "")
+        title = HTTPStatus(code).phrase
+        return render_template("error.html", code=code, title=title, words=words), code
+
+    @app.errorhandler(StoreError)
+    def store_error(error: StoreError) -> tuple[str, int]:
+        logger.error("Postgres failed a request", exc_info=error)
+        words = "The database cannot be reached at the moment. Nothing is lost; try again shortly."
+        return render_template("error.html", code=503, title="Not now", words=words), 503
+
+
+def _harden(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = _POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["X-Frame-Options"] = "DENY"
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    response.headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"
+    if request.is_secure:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
+    if request.endpoint != "static":
+        # Patients' text must not stay in a cache of the browser or of a proxy.
+        response.headers["Cache-Control"] = "no-store"
+    return response

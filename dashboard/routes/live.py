@@ -1,0 +1,34 @@
+"""The stream that keeps open pages up to date."""
+
+from __future__ import annotations
+
+import time
+
+from flask import Blueprint, Response, request, session
+
+from dashboard.context import context
+from dashboard.permissions import Access, asks
+
+blueprint = Blueprint("live", __name__)
+
+#: A stream ends at least so often, and the browser comes back with a cookie that is checked again.
+_LONGEST_S = 600
+
+
+@blueprint.get("/live")
+@asks(Access.READ_MESSAGES)
+def stream() -> Response:
+    """Server-sent events: changed lines, and "resync" when the page must read anew."""
+    settings = context().settings
+    ends = (
+        session["seen_at"] + settings.session_idle_s + 1,
+        session["started_at"] + settings.session_max_s + 1,
+        time.time() + _LONGEST_S,
+    )
+    # Plain header and argument: the browser sends the first when it comes back by itself.
+    since = request.headers.get("Last-Event-ID") or request.args.get("since")
+    return Response(
+        context().hub.stream(since, min(ends)),
+        mimetype="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )

@@ -1,0 +1,61 @@
+"""The page of one message: its text, its labels, who read it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from flask import Blueprint, abort, render_template
+from sqlalchemy import Connection, func, update
+
+from dashboard import audit, queries
+from dashboard import session as sessions
+from dashboard.audit import Action
+from dashboard.context import context
+from dashboard.permissions import Access, asks, may
+from dashboard.rows import line_of, utc_now
+from dashboard.text_view import pieces
+from shared.database import transaction
+from shared.notify import notify_messages
+from shared.tables import messages
+
+blueprint = Blueprint("message", __name__)
+
+
+@blueprint.get("/messages/<uuid:message_id>")
+@asks(Access.READ_MESSAGES)
+def show(message_id: UUID) -> str:
+    """The message; that it was read is kept and audited."""
+    shared = context()
+    user = sessions.user()
+    with transaction(shared.engine) as connection:
+        found = queries.message(connection, message_id)
+        if found is None:
+            abort(404)
+        if may(user.role, Access.WORK_MESSAGES):
+            _mark_read(connection, message_id)
+        audit.record(connection, user.name, Action.MESSAGE_READ, message_id)
+        history = queries.label_history(connection, message_id)
+        log = queries.message_audit(connection, message_id)
+    line = line_of(found, shared.taxonomy)
+    return render_template(
+        "message.html",
+        line=line,
+        message=found,
+        pieces=pieces(found["text"], line.flags),
+        history=history,
+        log=log,
+        now=utc_now(),
+        position=shared.hub.position,
+    )
+
+
+def _mark_read(connection: Connection, message_id: UUID) -> None:
+    """Keep the time of the first reading, and take "unread" off every open list."""
+    first = connection.execute(
+        update(messages)
+        .where(messages.c.id == message_id, messages.c.first_read_at.is_(None))
+        .values(first_read_at=func.now())
+        .returning(messages.c.id)
+    ).first()
+    if first:
+        notify_messages(connection, [message_id])

@@ -1,0 +1,79 @@
+"""Signing in and out, and changing the one-time password."""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect, render_template, request, session, url_for
+from werkzeug.wrappers import Response
+
+from dashboard import accounts, audit
+from dashboard import session as sessions
+from dashboard.audit import Action
+from dashboard.context import context
+from dashboard.permissions import Access, asks
+from shared.database import transaction
+from shared.errors import InvalidInput
+
+blueprint = Blueprint("sign_in", __name__)
+
+
+@blueprint.get("/sign-in")
+@asks(Access.PUBLIC)
+def form() -> str:
+    """The form."""
+    return render_template("sign_in.html", next=sessions.safe_next(request.args.get("next", "/")))
+
+
+@blueprint.post("/sign-in")
+@asks(Access.PUBLIC)
+def sign_in() -> Response | tuple[str, int]:
+    """Check name and password, start a session, go where one wanted to."""
+    target = sessions.safe_next(request.form.get("next", "/"))
+    name = request.form.get("name", "")
+    try:
+        user = accounts.sign_in(
+            context().engine, name, request.form.get("password", ""), request.remote_addr or "?"
+        )
+    except accounts.SignInRefused as refusal:
+        page = render_template("sign_in.html", next=target, name=name, problem=str(refusal))
+        return page, 403
+    sessions.start(user)
+    return redirect(target)
+
+
+@blueprint.post("/sign-out")
+@asks(Access.SIGNED_IN)
+def sign_out() -> Response:
+    """End the session."""
+    with transaction(context().engine) as connection:
+        audit.record(connection, sessions.user().name, Action.SIGNED_OUT)
+    session.clear()
+    return redirect(url_for("sign_in.form"))
+
+
+@blueprint.get("/password")
+@asks(Access.SIGNED_IN)
+def password() -> str:
+    """The form for a new password."""
+    return render_template("password.html")
+
+
+@blueprint.post("/password")
+@asks(Access.SIGNED_IN)
+def change_password() -> Response | tuple[str, int]:
+    """Set the new password and go on with a fresh session."""
+    old, new = request.form.get("old", ""), request.form.get("new", "")
+    try:
+        if new != request.form.get("again", ""):
+            raise InvalidInput("The two new passwords differ.")
+        user = accounts.change_password(context().engine, sessions.user(), old, new)
+    except InvalidInput as problem:
+        return render_template("password.html", problem=str(problem)), 400
+    sessions.start(user)
+    return redirect("/")
+
+
+@blueprint.get("/session")
+@asks(Access.SIGNED_IN)
+def session_alive() -> Response:
+    """For a page whose stream broke: is there still a session?"""
+    return Response(status=204)

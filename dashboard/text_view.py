@@ -1,0 +1,63 @@
+"""A message's text cut into pieces for the page: red-flag words marked, hidden characters shown.
+
+The template escapes each piece; nothing here makes markup. Pure.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from dashboard.rows import Flag
+from shared.contracts import Urgency
+
+#: Characters that reorder or hide what follows them; a dose read backwards is a danger.
+_DIRECTION: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
+_LAYOUT: Final = frozenset("\n\t")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A run of text, alike all through."""
+
+    text: str
+    flag: Flag | None = None  # the red flag whose words these are
+    control: str | None = None  # the name of a character that would not show
+
+
+def pieces(text: str, flags: Sequence[Flag]) -> tuple[Piece, ...]:
+    """`text` in order, cut where a flag's words start and end and around hidden characters."""
+    text = text.replace("\r\n", "\n")
+    marks = [flag for flag in flags if 0 <= flag.start < flag.end <= len(text)]
+    cuts = sorted({0, len(text), *(m.start for m in marks), *(m.end for m in marks)})
+    found: list[Piece] = []
+    for start, end in pairwise(cuts):
+        flag = _strongest([m for m in marks if m.start <= start and end <= m.end])
+        found.extend(_split_controls(text[start:end], flag))
+    return tuple(found)
+
+
+def _strongest(flags: Sequence[Flag]) -> Flag | None:
+    return min(flags, key=lambda flag: flag.urgency.rank, default=None)
+
+
+def _split_controls(text: str, flag: Flag | None) -> Iterator[Piece]:
+    start = 0
+    for at, character in enumerate(text):
+        if character in _DIRECTION or (
+            unicodedata.category(character) == "Cc" and character not in _LAYOUT
+        ):
+            if start < at:
+                yield Piece(text=text[start:at], flag=flag)
+            yield Piece(text="", flag=flag, control=f"U+{ord(character):04X}")
+            start = at + 1
+    if start < len(text):
+        yield Piece(text=text[start:], flag=flag)
+
+
+def urgency_class(flag: Flag) -> str:
+    """The style of a flag's words."""
+    return "emergent" if flag.urgency is Urgency.EMERGENT else "urgent"
