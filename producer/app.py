@@ -1,0 +1,74 @@
+"""The intake's web app and its composition root: `gunicorn 'producer.app:create_app()'`."""
+
+from __future__ import annotations
+
+import os
+
+from flask import Flask, Response, jsonify
+
+from producer import problems
+from producer.api import api
+from producer.door import Door, current_door, install
+from producer.health import health
+from producer.intake import FindsRedFlags, Intake
+from producer.openapi import document
+from producer.portal import portal
+from producer.validation import Limits
+from shared import logs
+from shared.database import make_engine
+from shared.red_flags import RedFlags
+from shared.settings import Settings
+from shared.taxonomy import Taxonomy
+
+_POOL_SIZE = 8
+
+
+def create_app(
+    settings: Settings | None = None, *, red_flags: FindsRedFlags | None = None
+) -> Flask:
+    """The app. Without `settings` it reads the environment and sets up logging.
+
+    Raises:
+        SettingsError: CARELANE_DATABASE_URL or CARELANE_HMAC_KEY is missing.
+    """
+    if settings is None:
+        settings = Settings.from_env(os.environ)
+        logs.configure("intake", settings.log_level)
+    engine = make_engine(settings, "carelane intake", pool_size=_POOL_SIZE)
+    door = Door(
+        settings=settings,
+        engine=engine,
+        intake=Intake(engine, red_flags or RedFlags.load(settings.red_flags_path)),
+        taxonomy=Taxonomy.load(settings.taxonomy_path),
+        limits=Limits(text_chars=settings.max_text_chars, messages=settings.max_batch_messages),
+        hmac_key=settings.require("hmac_key"),
+    )
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    install(app, door)
+    problems.register(app)
+    app.register_blueprint(api)
+    app.register_blueprint(health)
+    if settings.demo_portal:
+        app.register_blueprint(portal)
+    app.add_url_rule("/openapi.json", view_func=show_openapi)
+    app.after_request(_add_security_headers)
+    return app
+
+
+def show_openapi() -> Response:
+    """The OpenAPI document."""
+    return jsonify(document(current_door().settings.intake_url))
+
+
+def _add_security_headers(response: Response) -> Response:
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    response.headers.setdefault(
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    )
+    # Answers speak about one patient's message: no cache on the way keeps them.
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response

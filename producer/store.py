@@ -1,0 +1,184 @@
+"""The intake's SQL: a call's messages in one statement, and the reads behind status pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from producer.validation import Draft
+from shared.contracts import Lane, Status, Urgency
+from shared.notify import notify_messages, notify_outbox
+from shared.red_flags import RedFlag
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """A draft with the id that it gets if it is new."""
+
+    id: UUID
+    draft: Draft
+    red_flags: tuple[RedFlag, ...]
+
+    @property
+    def urgency(self) -> Urgency:
+        """The floor that the red flags set; routine without any."""
+        urgencies = (flag.urgency for flag in self.red_flags)
+        return min(urgencies, key=lambda urgency: urgency.rank, default=Urgency.ROUTINE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What the database has under an external id."""
+
+    id: UUID
+    text: str
+    patient_ref: str | None
+    sender: str | None
+
+    def differs_in(self, draft: Draft) -> str | None:
+        """The first field in which `draft` says something else; None for the same message."""
+        for field in ("text", "patient_ref", "sender"):
+            if getattr(self, field) != getattr(draft, field):
+                return field
+        return None
+
+
+# One array per column: one round trip and one plan for 1 or 10,000 rows. A row that another
+# transaction is inserting right now is waited for; that it then is there counts as a conflict.
+_INSERT = text(
+    """
+    WITH new AS (
+        INSERT INTO messages
+            (id, source, external_id, patient_ref, sender, text, red_flags, urgency_rank)
+        SELECT id, :source, external_id, patient_ref, sender, text, red_flags::jsonb, urgency_rank
+        FROM unnest(
+            CAST(:ids AS uuid[]), CAST(:external_ids AS text[]), CAST(:patient_refs AS text[]),
+            CAST(:senders AS text[]), CAST(:texts AS text[]), CAST(:red_flags AS text[]),
+            CAST(:urgency_ranks AS smallint[])
+        ) AS row (id, external_id, patient_ref, sender, text, red_flags, urgency_rank)
+        ON CONFLICT (source, external_id) DO NOTHING
+        RETURNING id, red_flags
+    ), sent AS (
+        INSERT INTO outbox (message_id, lane)
+        SELECT id, CASE WHEN red_flags = '[]' THEN :fast ELSE :priority END FROM new ORDER BY id
+    )
+    SELECT id FROM new
+    """
+)
+
+_FIND_KNOWN = text(
+    """
+    SELECT external_id, id, text, patient_ref, sender FROM messages
+    WHERE source = :source AND external_id = ANY(CAST(:external_ids AS text[]))
+    """
+)
+
+
+def insert(connection: Connection, source: str, candidates: Sequence[Candidate]) -> frozenset[UUID]:
+    """Insert those that are new, each with its outbox row; wake relays and dashboards.
+
+    Returns the ids of the new ones.
+    """
+    if not candidates:
+        return frozenset()
+    # One order for all: two calls with the same ids wait for each other, and never deadlock.
+    rows = sorted(candidates, key=lambda candidate: candidate.draft.external_id)
+    parameters = {
+        "source": source,
+        "fast": Lane.FAST.value,
+        "priority": Lane.PRIORITY.value,
+        "ids": [str(row.id) for row in rows],
+        "external_ids": [row.draft.external_id for row in rows],
+        "patient_refs": [row.draft.patient_ref for row in rows],
+        "senders": [row.draft.sender for row in rows],
+        "texts": [row.draft.text for row in rows],
+        "red_flags": [json.dumps(flags_as_json(row.red_flags)) for row in rows],
+        "urgency_ranks": [row.urgency.rank for row in rows],
+    }
+    new = [row.id for row in connection.execute(_INSERT, parameters)]
+    if new:
+        notify_outbox(connection)
+        notify_messages(connection, sorted(new))
+    return frozenset(new)
+
+
+def find_known(
+    connection: Connection, source: str, external_ids: Sequence[str]
+) -> dict[str, Known]:
+    """What is there under these external ids of `source`."""
+    if not external_ids:
+        return {}
+    found = connection.execute(
+        _FIND_KNOWN, {"source": source, "external_ids": list(set(external_ids))}
+    )
+    return {
+        row.external_id: Known(
+            id=row.id, text=row.text, patient_ref=row.patient_ref, sender=row.sender
+        )
+        for row in found
+    }
+
+
+def flags_as_json(flags: Sequence[RedFlag]) -> list[dict[str, Any]]:
+    """Red flags as `messages.red_flags` stores them."""
+    return [
+        {
+            "rule": flag.rule,
+            "title": flag.title,
+            "urgency": flag.urgency.value,
+            "start": flag.start,
+            "end": flag.end,
+        }
+        for flag in flags
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How a message stands, with the label that counts now, if any."""
+
+    id: UUID
+    external_id: str
+    received_at: datetime
+    status: Status
+    urgency_rank: int
+    flagged: bool
+    categories: tuple[str, ...] = ()
+    urgency: Urgency | None = None
+    provisional: bool = False
+
+
+_STANDING = text(
+    """
+    SELECT m.id, m.external_id, m.received_at, m.status, m.urgency_rank,
+           m.red_flags <> '[]' AS flagged, l.categories, l.urgency,
+           m.current_label_id IS NULL AS provisional
+    FROM messages m LEFT JOIN labels l
+      ON l.id = COALESCE(m.current_label_id, m.provisional_label_id)
+    WHERE m.id = :id AND m.source = :source
+    """
+)
+
+
+def find_standing(connection: Connection, source: str, message_id: UUID) -> Standing | None:
+    """How `message_id` stands, if `source` handed it in."""
+    row = connection.execute(_STANDING, {"id": message_id, "source": source}).one_or_none()
+    if row is None:
+        return None
+    return Standing(
+        id=row.id,
+        external_id=row.external_id,
+        received_at=row.received_at,
+        status=Status(row.status),
+        urgency_rank=row.urgency_rank,
+        flagged=row.flagged,
+        categories=tuple(row.categories or ()),
+        urgency=Urgency(row.urgency) if row.urgency else None,
+        provisional=row.provisional and row.urgency is not None,
+    )
