@@ -178,14 +178,14 @@ class Settings:
     # Waiting and trying again
     fast_lease_s: float = _setting(
         "CARELANE_FAST_LEASE_S",
-        "A fast worker's claim on a message lasts so long, in seconds.",
-        60.0,
+        "A fast worker's claim on a message lasts so long, in seconds; below the visibility timeout.",
+        25.0,
         _positive_float,
     )
     llm_lease_s: float = _setting(
         "CARELANE_LLM_LEASE_S",
-        "An LLM worker's claim on a message lasts so long, in seconds.",
-        120.0,
+        "An LLM worker's claim lasts so long between heartbeats, in seconds; below the visibility timeout.",
+        50.0,
         _positive_float,
     )
     max_attempts: int = _setting(

@@ -1,0 +1,93 @@
+"""The Celery app: made by the composition root from settings, never at import.
+
+Every setting here follows from a measured fault; docs/queueing.md tells them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from celery import Celery
+from kombu import Exchange, Queue
+
+from shared.contracts import Lane, queue_name
+from shared.settings import Settings
+from workers import tasks
+
+#: Lanes that a kind of worker serves, the most important first.
+LANES: Final[Mapping[str, tuple[Lane, ...]]] = {
+    "fast": (Lane.PRIORITY, Lane.FAST),
+    "llm": (Lane.LLM,),
+}
+_PREFETCH: Final = {"fast": 2, "llm": 1}
+_TRANSPORT: Final = "workers.sqs_guard:Transport"
+
+
+def make_app(settings: Settings, kind: str, queue_urls: Mapping[Lane, str]) -> Celery:
+    """The app of a worker of `kind` (fast or llm). `queue_urls` matter on SQS only."""
+    app = Celery("carelane", set_as_current=False)
+    app.conf.update(
+        broker_connection_retry_on_startup=True,
+        task_acks_late=True,
+        # With the RedrivePolicy that every queue must have: a failed task is delivered again.
+        task_acks_on_failure_or_timeout=False,
+        task_reject_on_worker_lost=True,
+        task_ignore_result=True,
+        result_backend=None,
+        task_serializer="json",
+        accept_content=["json"],
+        task_create_missing_queues=False,
+        task_queues=_queues(settings, LANES[kind]),
+        task_default_queue=queue_name(settings.queue_prefix, LANES[kind][0]),
+        worker_prefetch_multiplier=_PREFETCH[kind],
+        # A child loads its model before it reports that it is up.
+        worker_proc_alive_timeout=60,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        **_broker(settings, queue_urls),
+    )
+    tasks.register(app)
+    return app
+
+
+def _queues(settings: Settings, lanes: Sequence[Lane]) -> list[Queue]:
+    names = [queue_name(settings.queue_prefix, lane) for lane in lanes]
+    # Exchange and routing key as the relay writes them: kombu needs both to find the queue again
+    # when it puts back what a killed child had in hand.
+    return [Queue(name, Exchange(name, type="direct"), routing_key=name) for name in names]
+
+
+def _broker(settings: Settings, queue_urls: Mapping[Lane, str]) -> dict[str, Any]:
+    if settings.broker_url is not None:
+        return {"broker_url": settings.broker_url}
+    options: dict[str, Any] = {
+        "region": settings.aws_region,
+        "predefined_queues": {
+            queue_name(settings.queue_prefix, lane): {"url": url}
+            for lane, url in queue_urls.items()
+        },
+        "queue_order": [queue_name(settings.queue_prefix, lane) for lane in queue_urls],
+        "polling_interval": 0.05,
+        "wait_time_seconds": 2,
+        # Reading outlasts the long poll; a black hole holds nobody up for longer.
+        "client-config": {
+            "connect_timeout": 2,
+            "read_timeout": 10,
+            "retries": {"total_max_attempts": 2},
+        },
+    }
+    url = "sqs://"
+    if settings.sqs_endpoint_url is not None:
+        endpoint = urlsplit(settings.sqs_endpoint_url)
+        options["is_secure"] = endpoint.scheme == "https"
+        url = f"sqs://{endpoint.netloc}"
+    return {
+        "broker_url": url,
+        "broker_transport": _TRANSPORT,
+        "broker_transport_options": options,
+    }

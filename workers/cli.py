@@ -1,0 +1,138 @@
+"""`carelane worker fast|llm`: starts a Celery worker, and nothing that can be left to it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shared import logs
+from shared.contracts import Lane
+from shared.database import make_engine
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from workers.liveness import Liveness
+    from workers.runtime import Build
+
+#: How long a worker waits at start for an SQS that is away.
+_QUEUE_WAIT_S = 60.0
+#: What a warm shutdown may take before a silent worker ends without it.
+_GRACE_S = 30.0
+
+
+@click.group()
+def worker() -> None:
+    """Start workers. Stop them by SIGTERM: what they have in hand is finished first."""
+
+
+@worker.command()
+@click.option("--concurrency", type=click.IntRange(1), help="Processes; by default one per core.")
+def fast(concurrency: int | None) -> None:
+    """Label by the small model; the priority lane first."""
+    sys.exit(run("fast", Settings.from_env(os.environ), concurrency or os.cpu_count() or 1))
+
+
+@worker.command()
+@click.option("--concurrency", type=click.IntRange(1), help="Calls in flight at once.")
+def llm(concurrency: int | None) -> None:
+    """Label by the LLM what the small model was unsure of."""
+    settings = Settings.from_env(os.environ)
+    settings.require("openai_api_key")
+    sys.exit(run("llm", settings, concurrency or settings.llm_concurrency))
+
+
+def run(kind: str, settings: Settings, concurrency: int, build: Build | None = None) -> int:
+    """Run a worker until it is told to stop; returns its exit code."""
+    from workers.celery_app import LANES, make_app
+    from workers.composition import BUILDERS
+    from workers.patience import SystemClock
+    from workers.queue_check import wait_for_queues
+
+    logs.configure(f"worker-{kind}", settings.log_level)
+    urls: Mapping[Lane, str] = {}
+    if settings.broker_url is None:
+        urls = wait_for_queues(settings, LANES[kind], SystemClock(), _QUEUE_WAIT_S)
+    app = make_app(settings, kind, urls)
+    _set_up_children(partial(build or BUILDERS[kind], settings, urls), kind)
+    return _start(app, kind, concurrency, _liveness(kind, settings))
+
+
+def _set_up_children(build: Any, kind: str) -> None:
+    """Build the runtime where the work is done: in each forked child, or here for threads."""
+    from celery.signals import worker_init, worker_process_init
+
+    def set_up(**_: Any) -> None:
+        from workers import runtime
+
+        try:
+            runtime.install(build())
+        except Exception:
+            # Celery would log it and go on with a child that fails every task.
+            import logging
+
+            logging.getLogger(__name__).critical("worker could not be set up", exc_info=True)
+            if kind == "fast":
+                import signal
+
+                os.kill(os.getppid(), signal.SIGTERM)
+            os._exit(1)
+
+    signal_of = worker_process_init if kind == "fast" else worker_init
+    signal_of.connect(set_up, weak=False)
+
+
+def _start(app: Celery, kind: str, concurrency: int, liveness: Liveness) -> int:
+    from celery.signals import worker_ready
+
+    worker_ready.connect(lambda **_: liveness.start(), weak=False)
+    celery_worker = app.Worker(
+        hostname=f"{kind}-{os.getpid()}@%h",
+        concurrency=concurrency,
+        pool="prefork" if kind == "fast" else "threads",
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        loglevel=None,
+        quiet=True,
+    )
+    celery_worker.start()
+    liveness.close()
+    return int(celery_worker.exitcode or 0)
+
+
+def _liveness(kind: str, settings: Settings) -> Liveness:
+    from celery.worker import state
+
+    from shared.queues import check_queues
+    from workers.lease import ProcessName
+    from workers.liveness import Identity, Liveness, end_process
+    from workers.sqs_guard import POLLS
+
+    def ask_nicely(code: int) -> None:
+        state.should_stop = code
+
+    def end(code: int) -> None:
+        threading.Thread(
+            target=end_process,
+            args=(code,),
+            kwargs={"ask_nicely": ask_nicely, "grace_s": _GRACE_S},
+            daemon=True,
+        ).start()
+
+    return Liveness(
+        Identity(process=ProcessName.of_pid(os.getpid()), lane=kind, model_version=None),
+        POLLS if settings.broker_url is None else None,
+        # Made here, used only by one thread of this process, never by a forked child.
+        make_engine(settings, f"carelane-{kind}-liveness", pool_size=1),
+        broker_answers=lambda: bool(check_queues(settings)),
+        silent_after_s=60.0,
+        end=end,
+    )

@@ -1,0 +1,91 @@
+"""Keeps long claims alive: prolongs their lease in Postgres and their invisibility in SQS.
+
+An LLM call may outlast both. One thread per process beats for all claims in hand; a claim that
+turns out to be lost is told so, and pays for nothing more.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from shared.database import transaction
+from shared.errors import CarelaneError
+from workers import store
+from workers.chunk import Delivery
+
+logger = logging.getLogger(__name__)
+
+#: Prolongs a delivery's invisibility by so many seconds from now.
+ExtendDelivery = Callable[[Delivery, int], None]
+
+
+@dataclass
+class Held:
+    """One claim in hand."""
+
+    owner: str
+    delivery: Delivery
+    lost: bool = False  # somebody else has it, or it was settled elsewhere
+
+    def still_ours(self) -> bool:
+        """Whether another call may be paid for this claim."""
+        return not self.lost
+
+
+class Heartbeat:
+    """Beats every third of the lease while there is anything in hand."""
+
+    def __init__(self, engine: Engine, extend_delivery: ExtendDelivery, lease_s: float) -> None:
+        self._engine = engine
+        self._extend_delivery = extend_delivery
+        self._lease_s = lease_s
+        self._held: dict[str, Held] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def keep(self, owner: str, delivery: Delivery) -> Iterator[Held]:
+        """Hold a claim for the block."""
+        held = Held(owner, delivery)
+        with self._lock:
+            self._held[owner] = held
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+                self._thread.start()
+        try:
+            yield held
+        finally:
+            with self._lock:
+                del self._held[owner]
+
+    def close(self) -> None:
+        """Stop beating."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._lease_s / 3):
+            with self._lock:
+                all_held = list(self._held.values())
+            for held in all_held:
+                self._beat(held)
+
+    def _beat(self, held: Held) -> None:
+        try:
+            with transaction(self._engine) as connection:
+                held.lost = not store.extend(connection, held.owner, self._lease_s)
+        except CarelaneError as error:
+            logger.warning("lease not prolonged", extra={"reason": str(error)})
+        if held.lost:
+            logger.warning("claim lost, no further calls for it")
+            return
+        try:
+            self._extend_delivery(held.delivery, int(self._lease_s * 1.2) + 1)
+        except CarelaneError as error:
+            logger.warning("visibility not prolonged", extra={"reason": str(error)})

@@ -1,0 +1,51 @@
+"""What one worker process works with, made after the fork: engine, model, clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine
+
+from shared.contracts import Lane
+from shared.settings import Settings
+from workers.lease import ProcessName
+from workers.patience import Patience
+from workers.seams import Clock, FastLabeller
+
+if TYPE_CHECKING:
+    from workers.escalation import LlmLane
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """Handed to every function of this process."""
+
+    settings: Settings
+    engine: Engine
+    process: ProcessName
+    clock: Clock
+    labeller: FastLabeller | None = None  # fast workers
+    llm: LlmLane | None = None  # LLM workers
+
+    def patience(self, longest_s: float) -> Patience:
+        """A wait for the database that ends after `longest_s`."""
+        return Patience(self.clock, longest_s)
+
+
+Build = Callable[[Settings, Mapping[Lane, str]], Runtime]
+_current: Runtime | None = None
+
+
+def install(runtime: Runtime) -> None:
+    """Make `runtime` this process's."""
+    global _current  # noqa: PLW0603  Celery's tasks are reached by name, with nothing handed in
+    _current = runtime
+
+
+def current() -> Runtime:
+    """This process's runtime."""
+    if _current is None:
+        raise RuntimeError("this worker process was not set up; look at its first log lines")
+    return _current

@@ -1,0 +1,106 @@
+"""The fast tier's way with a chunk: claim, judge one by one, write all in one transaction."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from shared.contracts import Lane, Status
+from shared.database import transaction
+from workers import routing, store
+from workers.chunk import Claim, Claims, Delivery, settle
+from workers.patience import Patience
+from workers.runtime import Runtime
+from workers.store import Claimed, Outcome
+
+logger = logging.getLogger(__name__)
+
+
+def run_fast_chunk(ids: list[UUID], runtime: Runtime, delivery: Delivery) -> None:  # noqa: ARG001
+    """Settle the chunk's messages that wait for the fast tier; leaves the others alone.
+
+    Raises:
+        HeldElsewhere: another process holds some of them.
+        StoreUnavailable: the database stayed away; the delivery will come again.
+    """
+    settings = runtime.settings
+    patience = runtime.patience(settings.fast_lease_s * 0.7)
+    claims = Claims(
+        runtime.engine,
+        patience,
+        runtime.process,
+        status=Status.QUEUED,
+        lease_s=settings.fast_lease_s,
+        max_attempts=settings.max_attempts,
+    )
+    for claim in claims.of(ids):
+        _settle(claim, runtime, patience)
+
+
+def _settle(claim: Claim, runtime: Runtime, patience: Patience) -> None:
+    started_s = runtime.clock.monotonic_s()
+    outcomes = [outcome for row in claim.rows if (outcome := _outcome(row, runtime)) is not None]
+    written = settle(runtime.engine, patience, claim.owner, Status.QUEUED, outcomes)
+    done = {each.id for each in outcomes}
+    failed = [row for row in claim.rows if row.id not in done]
+    if failed:
+        _try_again(claim, failed, runtime, patience)
+    logger.info(
+        "chunk labelled",
+        extra={
+            "messages": len(claim.rows),
+            "written": len(written),
+            "failed": len(failed),
+            "escalated": sum(each.status is Status.ESCALATED for each in outcomes),
+            "duration_ms": round((runtime.clock.monotonic_s() - started_s) * 1000),
+        },
+    )
+
+
+def _outcome(row: Claimed, runtime: Runtime) -> Outcome | None:
+    """What becomes of one message; None when the fast tier failed on it and may try again."""
+    try:
+        return judge(row, runtime)
+    except Exception as error:  # noqa: BLE001  one message must not take its neighbours along
+        logger.error(
+            "fast tier failed on a message",
+            extra={"message_id": row.id, "attempt": row.attempts, "error": type(error).__name__},
+        )
+    if row.attempts >= runtime.settings.max_attempts:
+        return Outcome(id=row.id, status=Status.NEEDS_REVIEW, reason="fast_failed")
+    return None
+
+
+def judge(row: Claimed, runtime: Runtime) -> Outcome:
+    """Label a message by the fast tier, or send it on with that label as provisional."""
+    if runtime.labeller is None:
+        raise RuntimeError("this worker has no fast tier; the composition root made an LLM worker")
+    started_s = runtime.clock.monotonic_s()
+    scores = runtime.labeller.score(row.text)
+    decision = routing.decide(scores, row.red_flags, runtime.labeller.policy)
+    latency_ms = (runtime.clock.monotonic_s() - started_s) * 1000
+    label = replace(decision.label, latency_ms=latency_ms)
+    outcome = Outcome(
+        id=row.id, status=Status.LABELLED, label=label, language=scores.language[:16] or None
+    )
+    if decision.accepted:
+        return outcome
+    if runtime.settings.openai_api_key is None:
+        return replace(outcome, status=Status.NEEDS_REVIEW, reason="llm_off")
+    return replace(outcome, status=Status.ESCALATED, lane=Lane.LLM)
+
+
+def _try_again(
+    claim: Claim, failed: Sequence[Claimed], runtime: Runtime, patience: Patience
+) -> None:
+    """Send failed messages through their queue again; claims count the attempts."""
+
+    def work() -> None:
+        with transaction(runtime.engine) as connection:
+            for lane in (Lane.PRIORITY, Lane.FAST):
+                ids = [row.id for row in failed if bool(row.red_flags) is (lane is Lane.PRIORITY)]
+                store.give_back(connection, claim.owner, ids, lane)
+
+    patience.call(work)
