@@ -36,9 +36,14 @@ def install(app: Flask, door: Door) -> None:
     app.extensions[_EXTENSION] = door
 
 
+def door_of(app: Flask) -> Door:
+    """The parts of `app`."""
+    return cast("Door", app.extensions[_EXTENSION])
+
+
 def current_door() -> Door:
     """The parts of the app that serves this request."""
-    return cast("Door", current_app.extensions[_EXTENSION])
+    return door_of(current_app)
 
 
 def require_source() -> str:

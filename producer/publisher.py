@@ -20,7 +20,7 @@ from kombu.exceptions import OperationalError
 from kombu.serialization import dumps
 
 from shared.contracts import Lane, queue_name
-from shared.errors import QueueError, QueueMisconfigured, QueueUnavailable
+from shared.errors import QueueError, QueueMisconfigured, QueueUnavailable, SettingsError
 from shared.queues import sqs_client
 from shared.settings import Settings
 
@@ -146,7 +146,17 @@ class CeleryPublisher:
 
     def __init__(self, settings: Settings) -> None:
         self._prefix = settings.queue_prefix
-        self._app = _bare_app(settings.require("broker_url"))
+        url = settings.require("broker_url")
+        self._app = _bare_app(url)
+        try:
+            self._app.connection_for_write().get_transport_cls()
+        except (ImportError, AttributeError, KeyError) as error:
+            # kombu says it in each of these ways.
+            raise SettingsError(
+                f"CARELANE_BROKER_URL begins with {url.partition(':')[0]}:, and kombu has no such "
+                "transport here; install the Python package that it needs "
+                "(e.g. redis, azure-servicebus)"
+            ) from error
 
     def publish(self, lane: Lane, chunks: Sequence[Chunk]) -> list[bool]:
         """See `QueuePublisher`."""
