@@ -110,9 +110,7 @@ def decide(scores: Scores, red_flags: Sequence[RedFlag], policy: RoutingPolicy) 
         model_version=policy.model_version,
         reasons=reasons,
     )
-    return Decision(
-        label=label, accepted=not reasons, reasons=reasons, language=scores.language
-    )
+    return Decision(label=label, accepted=not reasons, reasons=reasons, language=scores.language)
 
 
 def _reasons(scores: Scores, lowest: Urgency, policy: RoutingPolicy) -> list[str]:

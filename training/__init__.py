@@ -1,0 +1,1 @@
+"""From labelled messages to a released bundle; never imported where Carelane runs."""

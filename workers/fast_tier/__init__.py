@@ -1,0 +1,8 @@
+"""The fast tier: bundles of small models, run by ONNX Runtime, one message at a time."""
+
+from __future__ import annotations
+
+from workers.fast_tier.scores import Scores
+from workers.fast_tier.tier import SHIPPED, FastTier
+
+__all__ = ["SHIPPED", "FastTier", "Scores"]
