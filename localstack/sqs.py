@@ -71,16 +71,17 @@ def start(folders: Folders, port: int, python: Path = _PYTHON) -> subprocess.Pop
         "TMPDIR": str(folder / "work"),
     }
     # From another folder: here, `localstack` would be our own package.
-    return subprocess.Popen(
-        [python, "-m", "localstack.runtime.main"],
-        cwd=folder / "work",
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=folders.log("localstack").open("ab"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        preexec_fn=die_with_parent,
-    )
+    with folders.log("localstack").open("ab") as log:
+        return subprocess.Popen(
+            [python, "-m", "localstack.runtime.main"],
+            cwd=folder / "work",
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
 
 
 def wait_until_healthy(
