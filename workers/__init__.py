@@ -1,1 +1,1 @@
-"""The workers: Celery tasks over plain functions, the fast tier, the LLM tier, de-identification."""
+"""The workers: Celery tasks over plain functions, fast tier, LLM tier, de-identification."""

@@ -90,8 +90,10 @@ def _set_up_children(build: Any, kind: str) -> None:
 
 
 def _start(app: Celery, kind: str, concurrency: int, liveness: Liveness) -> int:
-    from celery.signals import worker_ready
+    from celery.signals import setup_logging, worker_ready
 
+    # With a receiver, Celery leaves the handlers and levels of shared.logs alone.
+    setup_logging.connect(lambda **_: None, weak=False)
     worker_ready.connect(lambda **_: liveness.start(), weak=False)
     celery_worker = app.Worker(
         hostname=f"{kind}-{os.getpid()}@%h",
@@ -117,7 +119,7 @@ def _liveness(kind: str, settings: Settings) -> Liveness:
     from workers.sqs_guard import POLLS
 
     def ask_nicely(code: int) -> None:
-        state.should_stop = code
+        state.should_stop = code  # type: ignore[assignment]  # its stub says None only
 
     def end(code: int) -> None:
         threading.Thread(

@@ -110,9 +110,7 @@ def label_rows(
 
 def _outcome(row: Claimed, result: Result, lane: LlmLane, runtime: Runtime) -> Outcome | None:
     if isinstance(result, Answered):
-        return Outcome(
-            id=row.id, status=Status.LABELLED, label=_label(row, result, lane.tier)
-        )
+        return Outcome(id=row.id, status=Status.LABELLED, label=_label(row, result, lane.tier))
     last = row.attempts >= runtime.settings.max_attempts
     if isinstance(result, LanguageModelUnavailable) and not last:
         return None

@@ -40,7 +40,7 @@ _current: Runtime | None = None
 
 def install(runtime: Runtime) -> None:
     """Make `runtime` this process's."""
-    global _current  # noqa: PLW0603  Celery's tasks are reached by name, with nothing handed in
+    global _current
     _current = runtime
 
 

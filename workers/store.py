@@ -236,9 +236,9 @@ def _move(
 ) -> None:
     names = ("id", "status", "reason", "language", "label_id", "rank")
     types = (Uuid, Text, Text, Text, BigInteger, SmallInteger)
-    to = values(
-        *(column(n, t) for n, t in zip(names, types, strict=True)), name="new_state"
-    ).data(list(rows))
+    to = values(*(column(n, t) for n, t in zip(names, types, strict=True)), name="new_state").data(
+        list(rows)
+    )
     # Casts, because a column of VALUES that is all NULL counts as text.
     new = {n: cast(to.c[n], t) for n, t in zip(names, types, strict=True)}
     m = messages.c
@@ -285,5 +285,3 @@ def _red_flags(found: Sequence[dict[str, Any]]) -> tuple[RedFlag, ...]:
         )
         for each in found
     )
-
-

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
@@ -80,7 +80,7 @@ class LlmTier:
     calls: CallLog
     clock: Clock
     timeout_s: float
-    retry: RetryPolicy = RetryPolicy()
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     def ask(
         self, texts: Sequence[str], *, budget_s: float, still_ours: Callable[[], bool]
@@ -166,8 +166,7 @@ class _Run:
     def _once(self, texts: Sequence[str], timeout_s: float) -> list[Answered]:
         tier = self._tier
         asked = [
-            Asked(id=id_, text=text)
-            for id_, text in zip(new_ids(len(texts)), texts, strict=True)
+            Asked(id=id_, text=text) for id_, text in zip(new_ids(len(texts)), texts, strict=True)
         ]
         request = ChatRequest(
             system=tier.prompt.prefix,
