@@ -139,7 +139,8 @@ class Hub:
             closing = self._stop.is_set()
         try:
             yield b"retry: 2000\n\n"
-            yield missed if missed is not None else RESYNC
+            if missed is None or missed:
+                yield RESYNC if missed is None else missed
             if not self.connected.is_set():
                 yield _LOST
             while not closing and time.time() < until:

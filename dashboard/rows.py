@@ -101,7 +101,7 @@ class Line:
         left = self.received_at + timedelta(minutes=self.target_minutes) - now
         if left < timedelta(0):
             return f"{span_words(-left)} overdue"
-        return f"read within {span_words(left)}"
+        return f"due in {span_words(left)}"
 
     def overdue(self, now: datetime) -> bool:
         """Whether nobody has read it within the target time."""

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-pytest_plugins = ["tests.services"]
+pytest_plugins = ["tests.services", "tests.dashboard_pages"]
 
 
 def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001  pytest's signature

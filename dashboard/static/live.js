@@ -32,7 +32,7 @@
     const due = line.querySelector(".due");
     if (due && line.dataset.targetMin) {
       const left = Number(line.dataset.targetMin) * 60 - seconds;
-      due.textContent = left < 0 ? `${words(-left)} overdue` : `read within ${words(left)}`;
+      due.textContent = left < 0 ? `${words(-left)} overdue` : `due in ${words(left)}`;
       due.classList.toggle("over", left < 0);
     }
     const working = line.querySelector(".working:not(.delayed)");
@@ -130,7 +130,7 @@
       element.id = "waiting";
       element.type = "button";
       element.addEventListener("click", settle);
-      list().before(element);
+      section().append(element); // fixed in place: it must not push the list
     }
     const lines = [...waiting.values()];
     const urgent = lines.filter((line) => line.dataset.urgency === "emergent").length;
