@@ -13,7 +13,7 @@ PRESENT = $(wildcard $(OURS))
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # --- Environments: rebuilt when their lock file changes -----------------------------------------
 
@@ -53,3 +53,76 @@ $(VENVS)/%/.installed: $(VENVS)/%/.locked setup.cfg pyproject.toml
 
 .PHONY: env
 env: $(VENVS)/runtime/.installed $(VENVS)/test/.installed $(VENVS)/localstack/.locked ## Build the environments for run and test
+
+.PHONY: training-env
+training-env: $(VENVS)/training/.installed ## Build the environment for training (torch; about 2 GB)
+
+# --- Running ------------------------------------------------------------------------------------
+
+STARTED := $(shell date +%s.%N)
+
+.PHONY: run
+run: $(VENVS)/runtime/.installed $(VENVS)/localstack/.locked ## Run the whole of Carelane on this machine; Ctrl-C stops it
+	@PATH="$(CURDIR)/$(RUNTIME):$$PATH" CARELANE_MAKE_STARTED=$(STARTED) exec $(RUNTIME)/python -m localstack.up
+
+.PHONY: reset
+reset: ## Delete the local stack's data, secrets and logs (asks first)
+	@read -r -p "Delete everything in .carelane/, all messages and users included? [y/N] " answer; \
+	  if [ "$$answer" = y ]; then rm -rf .carelane && echo "Deleted."; else echo "Kept."; fi
+
+# --- Checking -----------------------------------------------------------------------------------
+
+.PHONY: test
+test: lint test-unit test-integration test-e2e ## Lint and all tests: what CI runs
+
+.PHONY: test-unit
+test-unit: $(VENVS)/test/.installed ## Unit tests: no network, no services
+	$(TEST)/python -m pytest tests/unit
+
+.PHONY: test-integration
+test-integration: $(VENVS)/test/.installed $(VENVS)/localstack/.locked ## Against real Postgres and LocalStack
+	$(TEST)/python -m pytest tests/integration
+
+.PHONY: test-e2e
+test-e2e: $(VENVS)/test/.installed $(VENVS)/localstack/.locked browser ## All processes and a browser
+	$(TEST)/python -m pytest tests/e2e
+
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing Debian's chromium for the browser tests ..."; \
+	    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium; \
+	  else \
+	    echo "The browser tests need Chromium. On Debian: sudo apt-get install chromium" >&2; exit 1; \
+	  fi; }
+
+.PHONY: lint
+lint: $(VENVS)/test/.installed ## ruff, mypy (strict), import-linter
+	$(TEST)/ruff check .
+	$(TEST)/ruff format --check .
+	$(TEST)/mypy $(PRESENT)
+	$(TEST)/lint-imports --no-logo
+
+.PHONY: format
+format: $(VENVS)/test/.installed ## Bring the code into ruff's format and mend what it can
+	$(TEST)/ruff check --fix .
+	$(TEST)/ruff format .
+
+# --- Upkeep -------------------------------------------------------------------------------------
+
+UV := $(TEST)/uv
+COMPILE = $(UV) pip compile -q --generate-hashes --python-version 3.11 --no-annotate --custom-compile-command 'make lock' $(UPGRADE)
+
+.PHONY: lock
+lock: $(VENVS)/test/.locked ## Write the lock files anew from requirements/*.in (UPGRADE=-U takes newer versions)
+	cd requirements && ../$(COMPILE) runtime.in -o runtime.txt
+	cd requirements && ../$(COMPILE) -c runtime.txt local.in -o local.txt
+	cd requirements && ../$(COMPILE) -c local.txt test.in -o test.txt
+	cd requirements && ../$(COMPILE) localstack.in -o localstack.txt
+	@[ ! -e requirements/training.in ] || echo "Look at the head of requirements/training.in for its own command."
+
+.PHONY: clean
+clean: ## Delete environments and caches; data stays (see reset)
+	rm -rf $(VENVS) .cache .pytest_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -not -path './.venvs/*' -prune -exec rm -rf {} +

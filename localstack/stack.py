@@ -12,6 +12,8 @@ from pathlib import Path
 from localstack.settings import LocalSettings
 from shared.errors import CarelaneError
 
+#: The variable that tells every process which one to end with.
+STACK_PID = "CARELANE_STACK_PID"
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 

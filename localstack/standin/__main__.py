@@ -17,7 +17,8 @@ def main(port: int, threads: int) -> None:
     sys.argv = [
         *("gunicorn", "--workers", "1", "--worker-class", "gthread", "--threads", str(threads)),
         *("--bind", f"127.0.0.1:{port}", "--graceful-timeout", "1", "--timeout", "0"),
-        *("--log-level", "warning", "localstack.standin.app:create_app()"),
+        *("--no-control-socket", "--log-level", "warning"),
+        "localstack.standin.app:create_app()",
     ]
     run()
 
