@@ -15,30 +15,52 @@ TIER_WORDS: Final = {
     Tier.HUMAN: "a person",
 }
 
-#: Why a message needs a person, by the stable code that the workers store.
+#: Why a message needs a person, by the code that workers and sweeper store; the part before the
+#: first underscore (llm, deid) may stand before a code of its own.
 _REASONS: Final = {
     "llm_off": "The fast model was not sure, and no second opinion is set up.",
-    "budget": "The fast model was not sure, and today's budget for second opinions is spent.",
-    "attempts": "It was tried several times and failed each time.",
-    "too_many_attempts": "It was tried several times and failed each time.",
-    "gave_up": "No label came in time.",
-    "too_old": "No label came in time.",
-    "timeout": "The second opinion did not answer in time.",
-    "rate_limit": "The second opinion had no capacity left.",
-    "rate_limited": "The second opinion had no capacity left.",
-    "server_error": "The second opinion's server failed.",
-    "unavailable": "The second opinion could not be reached.",
-    "breaker_open": "The second opinion kept failing and is paused.",
-    "refused": "The second opinion declined to answer.",
-    "refusal": "The second opinion declined to answer.",
-    "content_filter": "The second opinion's filter stopped the message.",
-    "bad_answer": "The second opinion's answer could not be used.",
-    "schema": "The second opinion's answer could not be used.",
-    "misconfigured": "The second opinion is not set up correctly.",
-    "deid": "Names and numbers could not be masked for certain, so it was not sent on.",
+    "fast_failed": "The fast model failed on it.",
+    "crashed_worker": "It was there each time that a worker broke down, so it is not tried again.",
+    "waited_too_long": "No label came in time.",
+    "llm_timeout": "The second opinion did not answer in time.",
+    "llm_out_of_time": "The second opinion did not answer in time.",
+    "llm_connection": "The second opinion could not be reached.",
+    "llm_rate_limit": "The second opinion had no capacity left.",
+    "llm_budget": "The fast model was not sure, and today's budget for second opinions is spent.",
+    "llm_breaker_open": "The second opinion kept failing and is paused.",
+    "llm_server_error": "The second opinion's server failed.",
+    "llm_refusal": "The second opinion declined to answer.",
+    "llm_content_filter": "The second opinion's filter stopped the message.",
+    "llm_too_long": "It is too long for a second opinion.",
+    "llm_bad_key": "The second opinion is not set up correctly: its key is refused.",
+    "llm_forbidden": "The second opinion is not set up correctly: its key may not use the model.",
+    "llm_model_not_found": "The second opinion is not set up correctly: there is no such model.",
+    "llm_insufficient_quota": "The second opinion's account has no money left.",
+    "llm_cut_off": "The second opinion's answer was cut off.",
     "deid_timeout": "Masking names and numbers took too long, so it was not sent on.",
-    "deid_language": "It is in a language whose names cannot be masked, so it was not sent on.",
-    "language": "It is in a language that the model was not trained for.",
+    "deid_too_long": "It is too long to mask names and numbers for certain, so it was not sent on.",
+    "deid_unknown_language": "Names cannot be masked in its language, so it was not sent on.",
+    "deid_unknown_script": "Names cannot be masked in its script, so it was not sent on.",
+}
+_FAMILIES: Final = {
+    "llm": "The second opinion's answer could not be used",
+    "deid": "Names and numbers could not be masked for certain, so it was not sent on",
+}
+
+#: Why the small model's label was not accepted, by the code that routing stores.
+ROUTING_WORDS: Final = {
+    "unsure": "not sure enough of category and urgency together",
+    "unsure_category": "not sure what it is about",
+    "unsure_urgency": "not sure how urgent it is",
+    "possible_emergency": "could not rule out an emergency",
+    "language": "in a language the small model does not know",
+    "unfamiliar": "unlike what the small model learned from",
+    "text_cut": "too long for the small model to read all of it",
+    "contradiction": "the small model's answers did not fit together",
+    "red_flag_disagrees": "a red-flag rule sees more danger",
+    "red_flag_floor": "raised to the red flag's urgency",
+    "accepted": "confirmed by a person",
+    "corrected": "corrected by a person",
 }
 
 
@@ -48,9 +70,9 @@ def reason_words(code: str | None) -> str:
         return "The machine could not decide."
     if code in _REASONS:
         return _REASONS[code]
-    tail = code.rsplit(":", 1)[-1].rsplit(".", 1)[-1]
-    if tail in _REASONS:
-        return _REASONS[tail]
+    family, _, rest = code.partition("_")
+    if family in _FAMILIES:
+        return f"{_FAMILIES[family]} ({rest.replace('_', ' ')})."
     return f"The machine could not decide ({code.replace('_', ' ')})."
 
 

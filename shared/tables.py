@@ -23,7 +23,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from shared.contracts import Lane, Status, Tier, Urgency
 
@@ -74,12 +74,20 @@ messages = Table(
     Column("attempts", Integer, nullable=False, server_default=text("0")),  # in this tier
     Column("settled_at", DateTime(timezone=True)),  # first labelled or needs_review
     Column("first_read_at", DateTime(timezone=True)),
-    Column("reviewed_at", DateTime(timezone=True)),
+    Column("reviewed_at", DateTime(timezone=True)),  # a person marked it done
+    Column("assignee", Text),  # the user who has taken it
     UniqueConstraint("source", "external_id"),
     _one_of("status", Status),
     CheckConstraint("urgency_rank BETWEEN 0 AND 2", name="urgency_rank"),
     # The worklist: open messages by urgency, then age.
-    Index("ix_messages_worklist", "urgency_rank", "received_at", "id"),
+    Index(
+        "ix_messages_open",
+        "urgency_rank",
+        "received_at",
+        "id",
+        postgresql_where=text("status <> 'done'"),
+    ),
+    Index("ix_messages_patient_ref", "patient_ref", "received_at"),
     Index("ix_messages_received_at", "received_at", "id"),
     # The sweeper: what is still under way, oldest first.
     Index(
@@ -89,7 +97,7 @@ messages = Table(
     ),
 )
 
-#: Every label that a message ever had; appended to, never changed.
+#: Every label that a message ever had; appended to, never changed (a trigger refuses it).
 labels = Table(
     "labels",
     metadata,
@@ -110,11 +118,22 @@ labels = Table(
     Column("cost_usd", Numeric(12, 8)),
     Column("llm_call_id", BigInteger, ForeignKey("llm_calls.id")),
     Column("author", Text),
+    Column("pool", Text),  # where a person chose another than the category's
     _now(),
     _one_of("urgency", Urgency),
     _one_of("tier", Tier),
     CheckConstraint("cardinality(categories) BETWEEN 1 AND 3", name="categories"),
     Index("ix_labels_message_id", "message_id", "id"),
+)
+
+#: The words of each message, for search; filled by a trigger when a message is inserted. Apart from
+#: `messages`, so that a change of status does not write the words' index again.
+message_words = Table(
+    "message_words",
+    metadata,
+    Column("message_id", Uuid, ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True),
+    Column("words", TSVECTOR, nullable=False),
+    Index("ix_message_words_words", "words", postgresql_using="gin"),
 )
 
 #: What the relay has yet to send. Ids and lanes only.
@@ -189,7 +208,7 @@ api_keys = Table(
     UniqueConstraint("key_hash"),
 )
 
-#: Who did what to which message; appended to only.
+#: Who did what to which message; appended to only (a trigger refuses anything else).
 audit_log = Table(
     "audit_log",
     metadata,
@@ -200,4 +219,9 @@ audit_log = Table(
     Column("detail", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     _now(),
     Index("ix_audit_log_message_id", "message_id", "id"),
+    Index(
+        "ix_audit_log_sign_in_failed",
+        "created_at",
+        postgresql_where=text("action = 'sign_in_failed'"),
+    ),
 )

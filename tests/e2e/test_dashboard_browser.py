@@ -88,7 +88,7 @@ def test_a_message_that_the_machine_gives_up_on_says_so_and_why(
     line = page.locator(f"#m-{message_id}")
     expect(line).to_contain_text("processing…")
 
-    store.status(message_id, Status.NEEDS_REVIEW, "refused")
+    store.status(message_id, Status.NEEDS_REVIEW, "llm_refusal")
 
     expect(line).to_contain_text("Needs review")
     expect(line).to_contain_text("declined to answer")

@@ -57,7 +57,7 @@ def test_each_state_says_what_it_is(signed_in: SignedIn, store: Store) -> None:
     assert "processing…" in person.get("/").text
     store.label(message_id, status=Status.ESCALATED)
     assert "processing… second opinion" in person.get("/").text
-    store.status(message_id, Status.NEEDS_REVIEW, "refused")
+    store.status(message_id, Status.NEEDS_REVIEW, "llm_refusal")
     assert "Needs review The second opinion declined" in text_of(person.get("/").text)
     store.label(message_id, tier=Tier.LLM)
     assert "second opinion (LLM)" in person.get("/").text
