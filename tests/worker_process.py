@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 
 from shared.contracts import Lane
+from shared.errors import CarelaneError
 from shared.settings import Settings
 from shared.taxonomy import Taxonomy
 from workers.cli import run
@@ -91,7 +92,11 @@ def build_fast(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
 def main(kind: str, concurrency: int) -> int:
     """Run until told to stop."""
     build = build_fast if kind == "fast" else BUILDERS[kind]
-    return run(kind, Settings.from_env(os.environ), concurrency, build)
+    try:
+        return run(kind, Settings.from_env(os.environ), concurrency, build)
+    except CarelaneError as error:  # as shared.cli does
+        sys.stderr.write(f"carelane: {error}\n")
+        return 2
 
 
 if __name__ == "__main__":

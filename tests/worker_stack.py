@@ -1,8 +1,7 @@
-"""What the workers' integration tests work with: messages in the table, chunks in queues, workers."""
+"""What the workers' integration tests work with: messages, chunks in queues, workers."""
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -176,4 +175,4 @@ def workers(stack_settings: Settings, tmp_path: Path) -> Iterator[Workers]:
 def children(pid: int) -> list[int]:
     """The living children of a process."""
     listed = (Path("/proc") / str(pid) / "task" / str(pid) / "children").read_text()
-    return [int(each) for each in listed.split() if os.path.exists(f"/proc/{each}")]
+    return [int(each) for each in listed.split() if (Path("/proc") / each).exists()]

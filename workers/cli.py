@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Mapping
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from workers.liveness import Liveness
     from workers.runtime import Build
+
+logger = logging.getLogger(__name__)
 
 #: How long a worker waits at start for an SQS that is away.
 _QUEUE_WAIT_S = 60.0
@@ -57,12 +61,24 @@ def run(kind: str, settings: Settings, concurrency: int, build: Build | None = N
     from workers.queue_check import wait_for_queues
 
     logs.configure(f"worker-{kind}", settings.log_level)
+    # Before anything forks: a damaged bundle stops the process with a word, not its children.
+    version = "" if build else model_version(kind, settings)
     urls: Mapping[Lane, str] = {}
     if settings.broker_url is None:
         urls = wait_for_queues(settings, LANES[kind], SystemClock(), _QUEUE_WAIT_S)
     app = make_app(settings, kind, urls)
     _set_up_children(partial(build or BUILDERS[kind], settings, urls), kind)
-    return _start(app, kind, concurrency, _liveness(kind, settings))
+    return _start(app, kind, concurrency, _liveness(kind, settings, version))
+
+
+def model_version(kind: str, settings: Settings) -> str:
+    """The model that a worker of this kind runs; BundleError when it must not."""
+    if kind == "llm":
+        return settings.llm_model
+    from workers.fast_tier.manifest import read_manifest
+    from workers.fast_tier.tier import SHIPPED
+
+    return read_manifest(settings.bundle_path or SHIPPED).policy.model_version
 
 
 def _set_up_children(build: Any, kind: str) -> None:
@@ -76,12 +92,8 @@ def _set_up_children(build: Any, kind: str) -> None:
             runtime.install(build())
         except Exception:
             # Celery would log it and go on with a child that fails every task.
-            import logging
-
-            logging.getLogger(__name__).critical("worker could not be set up", exc_info=True)
+            logger.critical("worker could not be set up", exc_info=True)
             if kind == "fast":
-                import signal
-
                 os.kill(os.getppid(), signal.SIGTERM)
             os._exit(1)
 
@@ -110,7 +122,7 @@ def _start(app: Celery, kind: str, concurrency: int, liveness: Liveness) -> int:
     return int(celery_worker.exitcode or 0)
 
 
-def _liveness(kind: str, settings: Settings) -> Liveness:
+def _liveness(kind: str, settings: Settings, version: str) -> Liveness:
     from celery.worker import state
 
     from shared.queues import check_queues
@@ -130,7 +142,7 @@ def _liveness(kind: str, settings: Settings) -> Liveness:
         ).start()
 
     return Liveness(
-        Identity(process=ProcessName.of_pid(os.getpid()), lane=kind, model_version=None),
+        Identity(process=ProcessName.of_pid(os.getpid()), lane=kind, model_version=version),
         POLLS if settings.broker_url is None else None,
         # Made here, used only by one thread of this process, never by a forked child.
         make_engine(settings, f"carelane-{kind}-liveness", pool_size=1),

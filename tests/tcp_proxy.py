@@ -1,0 +1,94 @@
+"""A TCP proxy that tests put in front of a service, to refuse, stall or cut its connections."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class TcpProxy:
+    """Listens on a port of its own and hands on to `upstream` while it is let."""
+
+    def __init__(self, upstream_port: int) -> None:
+        self._upstream_port = upstream_port
+        self._stalled = threading.Event()
+        self._connections: list[socket.socket] = []
+        self._listener: socket.socket | None = None
+        self.port = 0
+        self.serve()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def serve(self) -> None:
+        """Take connections, again on the same port."""
+        self._stalled.clear()
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", self.port))
+        listener.listen(64)
+        self.port = listener.getsockname()[1]
+        self._listener = listener
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def refuse(self) -> None:
+        """Refuse new connections and cut those that are open."""
+        if self._listener is not None:
+            # Closing alone would leave accept() waiting with the port open.
+            with contextlib.suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+        self.cut()
+
+    def stall(self) -> None:
+        """Swallow every byte from now on, as a broken network does."""
+        self._stalled.set()
+
+    def cut(self) -> None:
+        """Reset the connections that are open."""
+        connections, self._connections = self._connections, []
+        for each in connections:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(("127.0.0.1", self._upstream_port))
+            except OSError:
+                client.close()
+                continue
+            self._connections += [client, server]
+            for one, other in ((client, server), (server, client)):
+                threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                if not self._stalled.is_set():
+                    sink.sendall(data)
+        except OSError:
+            pass
+        for each in (source, sink):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def proxy_to(port: int) -> Iterator[TcpProxy]:
+    """A proxy for the block."""
+    proxy = TcpProxy(port)
+    try:
+        yield proxy
+    finally:
+        proxy.refuse()
