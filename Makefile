@@ -70,6 +70,19 @@ reset: ## Delete the local stack's data, secrets and logs (asks first)
 	@read -r -p "Delete everything in .carelane/, all messages and users included? [y/N] " answer; \
 	  if [ "$$answer" = y ]; then rm -rf .carelane && echo "Deleted."; else echo "Kept."; fi
 
+# --- Measuring ----------------------------------------------------------------------------------
+
+# The peer's worker runs PyTorch beside Celery: both are borrowed from the environments that have them.
+$(VENVS)/bench/.borrowed: $(VENVS)/runtime/.locked $(VENVS)/training/.locked
+	@rm -rf $(VENVS)/bench && $(PYTHON) -m venv --without-pip $(VENVS)/bench
+	@printf '%s\n' $(CURDIR)/$(VENVS)/{runtime,training}/lib/python3.11/site-packages \
+	  > $(VENVS)/bench/lib/python3.11/site-packages/borrowed.pth
+	@touch $@
+
+.PHONY: bench
+bench: $(VENVS)/runtime/.installed $(VENVS)/localstack/.locked $(VENVS)/bench/.borrowed ## Carelane against what one would write instead; 15 idle minutes
+	$(RUNTIME)/python -m bench.end_to_end $(BENCH)
+
 # --- Checking -----------------------------------------------------------------------------------
 
 .PHONY: test

@@ -111,8 +111,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     }
     foreign = ("CARELANE_", "OPENAI_", "AZURE_OPENAI_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    # One thread per process: they are as many as there are cores.
-    return {**kept, "OMP_NUM_THREADS": "1", **ours}
+    return {**kept, **ours}
 
 
 def _answers(url: str) -> bool:
