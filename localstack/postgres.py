@@ -200,20 +200,19 @@ def _as_somebody_else() -> list[str]:
     return [setpriv, *user, *reach]
 
 
-def watch(server: EmbeddedPostgres, every_s: float = 1.0) -> None:
-    """Bring the server back whenever it has died, until SIGTERM."""
-    running = True
+def watch(server: EmbeddedPostgres, every_s: float = 0.5) -> None:
+    """Start the server, and end with an error when it dies, so that a supervisor starts it again.
 
-    def leave(_signal: int, _frame: object) -> None:
-        nonlocal running
-        running = False
-
-    signal.signal(signal.SIGTERM, leave)
-    while running:
-        if server.pid() is None:
-            print("Postgres is gone; starting it again", flush=True)
-            server.start()
-        time.sleep(every_s)
+    SIGTERM stops the server too: it ends with the stack even when the stack was killed.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    server.start()
+    try:
+        while server.pid() is not None:
+            time.sleep(every_s)
+    finally:
+        server.stop()
+    sys.exit(f"Postgres has died; its log: {server.log}")
 
 
 def main() -> None:

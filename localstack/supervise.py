@@ -42,8 +42,17 @@ _LARGEST_LOG_BYTES = 20_000_000
 class Supervisor:
     """One command with its log."""
 
-    def __init__(self, name: str, command: list[str], folders: Folders, *, last: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        folders: Folders,
+        *,
+        last: bool = False,
+        grace_s: float = GRACE_S,
+    ) -> None:
         self._last = last
+        self._grace_s = grace_s
         # Held by every process that is not `last`; the kernel lets go when its holder is gone.
         self._others = (folders.home / "run" / "others.lock").open("a")
         if not last:
@@ -103,7 +112,7 @@ class Supervisor:
         return child.returncode or 0
 
     def _wait_for_others(self) -> None:
-        until = time.monotonic() + GRACE_S
+        until = time.monotonic() + self._grace_s
         while time.monotonic() < until:
             try:
                 fcntl.flock(self._others, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -119,7 +128,7 @@ class Supervisor:
             self._wait_for_others()
         child.terminate()
         try:
-            child.wait(GRACE_S)
+            child.wait(self._grace_s)
         except subprocess.TimeoutExpired:
             print(f"{self._name} does not end; killing it", flush=True)
         # Its own children too, should it have left some behind.
@@ -176,13 +185,16 @@ def _last_lines(path: Path, count: int) -> list[str]:
 @click.command()
 @click.option("--after", multiple=True, help="Wait until this part says that it is ready.")
 @click.option("--last", is_flag=True, help="Stop only when the others have ended.")
+@click.option("--grace", default=GRACE_S, help="Seconds between SIGTERM and SIGKILL.")
 @click.argument("name")
 @click.argument("command", nargs=-1, required=True)
-def main(after: tuple[str, ...], last: bool, name: str, command: tuple[str, ...]) -> None:
+def main(
+    after: tuple[str, ...], last: bool, grace: float, name: str, command: tuple[str, ...]
+) -> None:
     """Run COMMAND as NAME until SIGTERM."""
     folders = Folders(LocalSettings.from_env(os.environ).home)
     folders.make()
-    Supervisor(name, list(command), folders, last=last).run(after)
+    Supervisor(name, list(command), folders, last=last, grace_s=grace).run(after)
     sys.exit(0)
 
 
