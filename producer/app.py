@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, jsonify, redirect, url_for
+from werkzeug.wrappers import Response as AnyResponse
 
 from producer import problems
 from producer.api import api
@@ -20,7 +21,8 @@ from shared.red_flags import RedFlags
 from shared.settings import Settings
 from shared.taxonomy import Taxonomy
 
-_POOL_SIZE = 8
+#: One for each thread that gunicorn runs by our Procfile.
+_POOL_SIZE = 16
 
 
 def create_app(
@@ -51,6 +53,7 @@ def create_app(
     app.register_blueprint(health)
     if settings.demo_portal:
         app.register_blueprint(portal)
+        app.add_url_rule("/", view_func=show_portal)
     app.add_url_rule("/openapi.json", view_func=show_openapi)
     app.after_request(_add_security_headers)
     return app
@@ -59,6 +62,11 @@ def create_app(
 def show_openapi() -> Response:
     """The OpenAPI document."""
     return jsonify(document(current_door().settings.intake_url))
+
+
+def show_portal() -> AnyResponse:
+    """Where a newcomer who opens the bare address wants to be."""
+    return redirect(url_for("portal.write"))
 
 
 def _add_security_headers(response: Response) -> Response:

@@ -76,6 +76,10 @@ def test_a_typed_message_is_received_and_its_way_followed(
     assert "http-equiv" not in page
 
 
+def test_the_bare_address_leads_to_the_form(browser: FlaskClient) -> None:
+    assert browser.get("/").location == "/portal/"
+
+
 def test_a_double_click_hands_in_one_message_and_other_words_another(
     browser: FlaskClient, engine: Engine
 ) -> None:
