@@ -28,7 +28,7 @@ class StoredCalls:
 
     def _insert(self, record: CallRecord) -> int:
         with transaction(self._engine) as connection:
-            return connection.execute(
+            added: int = connection.execute(
                 insert(llm_calls)
                 .values(
                     model=record.model,
@@ -44,3 +44,4 @@ class StoredCalls:
                 )
                 .returning(llm_calls.c.id)
             ).scalar_one()
+        return added

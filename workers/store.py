@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     SmallInteger,
     Text,
@@ -240,7 +241,9 @@ def _move(
         list(rows)
     )
     # Casts, because a column of VALUES that is all NULL counts as text.
-    new = {n: cast(to.c[n], t) for n, t in zip(names, types, strict=True)}
+    new: dict[str, ColumnElement[Any]] = {
+        n: cast(to.c[n], t) for n, t in zip(names, types, strict=True)
+    }
     m = messages.c
     labelled = new["status"] == Status.LABELLED.value
     final = new["status"] != Status.ESCALATED.value
