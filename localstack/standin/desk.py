@@ -44,7 +44,8 @@ class Asked:
     """What a request asks for."""
 
     model: str
-    prompt: str  # all messages run together
+    prefix: str  # the messages before the last user message
+    prompt: str  # all messages
     content: str  # the last user message
     items: tuple[Item, ...]
     schema: Mapping[str, Any] | None
@@ -59,12 +60,15 @@ class Asked:
         messages = [
             (str(each.get("role")), _text(each.get("content"))) for each in body["messages"]
         ]
-        content = next((text for role, text in reversed(messages) if role == "user"), "")
+        lines = [f"{role}: {text}" for role, text in messages]
+        last = max((at for at, (role, _) in enumerate(messages) if role == "user"), default=None)
+        content = "" if last is None else messages[last][1]
         response_format = body.get("response_format") or {}
         limit = body.get("max_completion_tokens") or body.get("max_tokens")
         return cls(
             model=str(body.get("model", "")),
-            prompt="\n".join(f"{role}: {text}" for role, text in messages),
+            prefix="\n".join(lines[:last]),
+            prompt="\n".join(lines),
             content=content,
             items=tuple(items_in(content)),
             schema=response_format.get("json_schema", {}).get("schema"),
@@ -76,8 +80,9 @@ class Asked:
 
     @property
     def prompt_tokens(self) -> int:
-        fixed, _, _ = self.prompt.partition(self.content)
-        return _fixed_tokens(fixed) + count_tokens(self.prompt[len(fixed) :])
+        """About what a provider would count."""
+        # The prefix is long and the same from call to call.
+        return _fixed_tokens(self.prefix) + count_tokens(self.prompt[len(self.prefix) :])
 
 
 @dataclass(frozen=True, kw_only=True)
