@@ -133,6 +133,24 @@ class Settings:
         32_000_000,
         _positive_int,
     )
+    max_messages_per_minute: int = _setting(
+        "CARELANE_MAX_MESSAGES_PER_MINUTE",
+        "Most messages that one source may hand in per minute, in each intake process.",
+        60_000,
+        _positive_int,
+    )
+    max_backlog: int = _setting(
+        "CARELANE_MAX_BACKLOG",
+        "While so many messages are processing, the intake asks portals to come back later.",
+        200_000,
+        _positive_int,
+    )
+    body_timeout_s: float = _setting(
+        "CARELANE_BODY_TIMEOUT_S",
+        "A call's body must have arrived within so many seconds.",
+        30.0,
+        _positive_float,
+    )
     demo_portal: bool = _setting(
         "CARELANE_DEMO_PORTAL",
         "1 serves a small page on which one writes a message as a patient. For trying out only.",
