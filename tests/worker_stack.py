@@ -120,12 +120,22 @@ class Workers:
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(
-        self, kind: str, concurrency: int = 1, *, wait: bool = True, **env: str
+        self,
+        kind: str,
+        concurrency: int = 1,
+        *,
+        wait: bool = True,
+        shipped_model: bool = False,
+        **env: str,
     ) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "tests.worker_process", kind, str(concurrency)]
+        if shipped_model:
+            carelane = str(Path(sys.executable).parent / "carelane")
+            command = [carelane, "worker", kind, "--concurrency", str(concurrency)]
         log = self.log(len(self.started))
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.worker_process", kind, str(concurrency)],
+                command,
                 cwd=ROOT,
                 env=environment(self.settings, **env),
                 stdout=output,
