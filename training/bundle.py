@@ -37,6 +37,7 @@ def write_bundle(
     taxonomy: Taxonomy,
     files: Mapping[str, Path],
     max_tokens: int,
+    linear_weight: float = 0.0,
     training: Mapping[str, Any],
 ) -> Path:
     """A draft bundle: whole and loadable, with thresholds that accept nothing yet."""
@@ -56,6 +57,7 @@ def write_bundle(
         "max_tokens": max_tokens,
         "most_categories": 3,
         "member_threshold": 0.5,
+        "linear_weight": linear_weight,
         "temperatures": asdict(Temperatures()),
         "routing": DRAFT_POLICY.as_dict(),
         "metrics": {},

@@ -17,6 +17,7 @@ from torch.optim.optimizer import ParamsT
 
 from shared.contracts import Urgency
 from training.augment import Augmenter, AugmentOptions
+from training.composed import compose, matching_skeletons
 from training.corpus import Example
 from training.encode import length_batches, load_tokenizer, pad, token_ids
 from training.losses import Targets, heads_loss
@@ -45,6 +46,7 @@ class TrainOptions:
     max_tokens: int = 256
     freeze_embeddings: bool = True
     augment: AugmentOptions | None = field(default_factory=AugmentOptions)
+    composed: float = 1.0  # wordings of each skeleton per epoch (training.composed)
     seed: int = 1
 
 
@@ -199,10 +201,12 @@ def train(
     )
     tokenizer = load_tokenizer(options.base)
     augment = Augmenter(examples, options.augment, options.seed) if options.augment else None
+    skeletons = matching_skeletons(names) if options.composed else []
 
     def batches(epoch: int) -> Iterator[Batch]:
         rng = random.Random(1000 * options.seed + epoch)
-        rows = [augment(e) for e in examples] if augment else list(examples)
+        rows = [*examples, *compose(skeletons, rng, options.composed)]
+        rows = [augment(e) for e in rows] if augment else rows
         ids = token_ids(tokenizer, [e.text for e in rows], options.max_tokens)
         for chosen in length_batches([len(i) for i in ids], options.batch, rng):
             targets = targets_of([rows[i] for i in chosen], names, options.secondary_share)
@@ -217,7 +221,8 @@ def train(
             cost_weight=options.cost_weight,
         )
 
-    steps_per_epoch = math.ceil(len(examples) / options.batch)
+    per_epoch = len(examples) + int(options.composed * len(skeletons))
+    steps_per_epoch = math.ceil(per_epoch / options.batch)
     return fit(model, batches, steps_per_epoch, options, loss_of, report)
 
 

@@ -16,7 +16,8 @@ Pieces = list[tuple[str, str | None]]
 _CHOICE = re.compile(r"<([^<>{}]*(?:\{[a-zA-Z0-9_]+\}[^<>{}]*)*\|[^<>]*)>")
 _SLOT = re.compile(r"\{([a-zA-Z0-9_]+)\}")
 _STREET_WORD = re.compile(
-    r"\b(?:st|street|ave|avenue|rd|road|blvd|lane|ln|drive|dr|ct|court|way|hwy|route)\b", re.IGNORECASE
+    r"\b(?:st|street|ave|avenue|rd|road|blvd|lane|ln|drive|dr|ct|court|way|hwy|route)\b",
+    re.IGNORECASE,
 )
 
 
@@ -39,9 +40,12 @@ class Composer:
         self.surfaces = surfaces
         self.random = random.Random(surfaces.random.random())
         kinds = {
-            "notes": templates.NOTES, "questions": templates.QUESTIONS,
-            "portal": templates.PORTAL, "general": templates.GENERAL,
-            "traps": templates.TRAPS, "spanish": templates.SPANISH,
+            "notes": templates.NOTES,
+            "questions": templates.QUESTIONS,
+            "portal": templates.PORTAL,
+            "general": templates.GENERAL,
+            "traps": templates.TRAPS,
+            "spanish": templates.SPANISH,
         }
         self._lines = {kind: text.strip().splitlines() for kind, text in kinds.items()}
         self._kinds = list(kinds)
@@ -52,26 +56,65 @@ class Composer:
     def _marked_slots(self) -> dict[str, tuple[str, Callable[[], str]]]:
         s, r = self.surfaces, self.random
         return {
-            "NAME": ("NAME", s.name), "FIRST": ("NAME", s.first), "LAST": ("NAME", s.last),
+            "NAME": ("NAME", s.name),
+            "FIRST": ("NAME", s.first),
+            "LAST": ("NAME", s.last),
             "INITIALED": ("NAME", s.initialed),
             "NAME_CAPS": ("NAME", lambda: s.name().upper()),
+            "TWO": ("NAME", lambda: f"{s.first()} {s.last()}"),
+            "full_lower": ("NAME", lambda: f"{s.first()} {s.last()}".lower()),
             "first_lower": ("NAME", lambda: s.first().lower()),
             "last_lower": ("NAME", lambda: s.last().lower()),
-            "DATE": ("DATE", s.date), "DOB": ("DATE", s.birth_date), "DAY": ("DATE", s.ordinal_day),
-            "FECHA": ("DATE", s.spanish_date), "AGE": ("AGE", s.age),
-            "PHONE": ("PHONE", s.phone), "EMAIL": ("EMAIL", s.email), "ID": ("ID", s.identifier),
+            "DATE": ("DATE", s.date),
+            "DOB": ("DATE", s.birth_date),
+            "DAY": ("DATE", s.ordinal_day),
+            "FECHA": ("DATE", s.spanish_date),
+            "AGE": ("AGE", s.age),
+            "PHONE": ("PHONE", s.phone),
+            "EMAIL": ("EMAIL", s.email),
+            "ID": ("ID", s.identifier),
             "ID4": ("ID", lambda: f"{r.randint(0, 9999):04d}"),
-            "SSN": ("ID", lambda: f"{r.randint(100, 899)}-{r.randint(10, 99)}-{r.randint(1000, 9999)}"),
-            "CARD": ("ID", lambda: "".join(r.choice("0123456789") for _ in range(r.choice([15, 16, 16])))),
+            "IDSPACED": (
+                "ID",
+                lambda: " ".join(
+                    r.choice("ABCDEFGHJKLMNPQRSTUVWXYZ0123456789") for _ in range(r.randint(5, 8))
+                ),
+            ),
+            "SSN": (
+                "ID",
+                lambda: f"{r.randint(100, 899)}-{r.randint(10, 99)}-{r.randint(1000, 9999)}",
+            ),
+            "CARD": (
+                "ID",
+                lambda: "".join(r.choice("0123456789") for _ in range(r.choice([15, 16, 16]))),
+            ),
             "IP": ("ID", lambda: ".".join(str(r.randint(1, 254)) for _ in range(4))),
-            "IBAN": ("ID", lambda: r.choice(["GB", "DE", "FR", "NL", "IT"]) + "".join(r.choice("0123456789") for _ in range(18))),
-            "URL": ("ID", lambda: r.choice(["https://www.", "www.", "http://", ""]) + s.last().lower().replace(" ", "").replace("'", "") + r.choice([".com", ".org", ".net/login"])),
-            "TOWN": ("ADDRESS", s.town), "TOWN_CAPS": ("ADDRESS", lambda: s.town().upper()),
-            "STREET": ("ADDRESS", s.street), "ADDRESS": ("ADDRESS", s.address),
-            "PLACE": ("ADDRESS", s.place), "ZIP": ("ADDRESS", s.zip_code),
+            "IBAN": (
+                "ID",
+                lambda: (
+                    r.choice(["GB", "DE", "FR", "NL", "IT"])
+                    + "".join(r.choice("0123456789") for _ in range(18))
+                ),
+            ),
+            "URL": (
+                "ID",
+                lambda: (
+                    r.choice(["https://www.", "www.", "http://", ""])
+                    + s.last().lower().replace(" ", "").replace("'", "")
+                    + r.choice([".com", ".org", ".net/login"])
+                ),
+            ),
+            "TOWN": ("ADDRESS", s.town),
+            "TOWN_CAPS": ("ADDRESS", lambda: s.town().upper()),
+            "STREET": ("ADDRESS", s.street),
+            "ADDRESS": ("ADDRESS", s.address),
+            "PLACE": ("ADDRESS", s.place),
+            "ZIP": ("ADDRESS", s.zip_code),
             "STREET_ES": ("ADDRESS", lambda: "calle " + s.last()),
-            "HOSPITAL": ("ORG", s.hospital), "PHARMACY": ("ORG", s.pharmacy),
-            "INSURER": ("ORG", s.insurer), "SCHOOL": ("ORG", s.school),
+            "HOSPITAL": ("ORG", s.hospital),
+            "PHARMACY": ("ORG", s.pharmacy),
+            "INSURER": ("ORG", s.insurer),
+            "SCHOOL": ("ORG", s.school),
             "COMPANY": ("ORG", s.company),
         }
 
@@ -82,13 +125,23 @@ class Composer:
             return lambda: r.choice(values)
 
         return {
-            "drug": pick(words.DRUGS), "drug_caps": lambda: r.choice(words.DRUGS).upper(),
-            "problem": pick(words.PROBLEMS), "eponym": pick(words.EPONYMS), "body": pick(words.BODY),
-            "lab": pick(words.LABS), "dose": pick(words.DOSES), "time": pick(words.TIMES),
-            "country": pick(words.COUNTRIES), "state": pick(words.COUNTRIES[38:]),
-            "nationality": pick(words.NATIONALITIES), "job": pick(words.JOBS),
-            "age": lambda: str(r.randint(1, 89)), "age_small": lambda: str(r.randint(2, 17)),
-            "num": lambda: str(r.randint(1, 400)), "sex": lambda: r.choice("MF"),
+            "drug": pick(words.DRUGS),
+            "drug_caps": lambda: r.choice(words.DRUGS).upper(),
+            "problem": pick(words.PROBLEMS),
+            "eponym": pick(words.EPONYMS),
+            "body": pick(words.BODY),
+            "lab": pick(words.LABS),
+            "dose": pick(words.DOSES),
+            "time": pick(words.TIMES),
+            "country": pick(words.COUNTRIES),
+            "state": pick(words.COUNTRIES[38:]),
+            "nationality": pick(words.NATIONALITIES),
+            "job": pick(words.JOBS),
+            "age": lambda: str(r.randint(1, 89)),
+            "age_small": lambda: str(r.randint(2, 17)),
+            "look": pick(words.LOOKALIKES),
+            "num": lambda: str(r.randint(1, 400)),
+            "sex": lambda: r.choice("MF"),
         }
 
     def template(self) -> Pieces:
@@ -135,7 +188,7 @@ class Composer:
 
     def _other(self, text: str, kind: str) -> str:
         value = getattr(self, f"_other_{kind.lower()}")(text)
-        if text.islower() and kind not in ("EMAIL",):
+        if text.islower() and kind != "EMAIL":
             return str(value).lower()
         if text.isupper() and any(c.isalpha() for c in text) and kind in ("NAME", "ORG", "ADDRESS"):
             return str(value).upper()
@@ -171,8 +224,11 @@ class Composer:
     def _redigit(self, text: str) -> str:
         r = self.random
         return "".join(
-            r.choice("0123456789") if c.isdigit()
-            else r.choice("ABCDEFGHJKLMNPQRSTUVWXYZ") if c.isupper() and r.random() < 0.5 else c
+            r.choice("0123456789")
+            if c.isdigit()
+            else r.choice("ABCDEFGHJKLMNPQRSTUVWXYZ")
+            if c.isupper() and r.random() < 0.5
+            else c
             for c in text
         )
 

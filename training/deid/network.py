@@ -12,7 +12,7 @@ from training.deid.encode import LABELS
 from workers.deid.shapes import GAPS, SHAPES
 
 
-class TokenClassifier(nn.Module):
+class TokenClassifier(nn.Module):  # type: ignore[misc]  # torch has no types where lint runs
     """Logits for every token: (batch, tokens, labels)."""
 
     def __init__(self, base: Path, layers: int) -> None:

@@ -42,9 +42,7 @@ _MONTHS = (
     "January February March April May June July August September October November December".split()
 )
 _SHORT_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec".split()
-_SPANISH_MONTHS = (
-    "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split()
-)
+_SPANISH_MONTHS = "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split()
 _ONES = "zero one two three four five six seven eight nine".split()
 _ORDINALS = (
     "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
@@ -132,7 +130,9 @@ class Surfaces:
         if kind < 0.72:
             return f"{last}, {first}"
         if kind < 0.77:
-            return f"{last.upper()}, {first.upper()}" + self.random.choice(["", f" {initial}", f" {initial}."])
+            return f"{last.upper()}, {first.upper()}" + self.random.choice(
+                ["", f" {initial}", f" {initial}."]
+            )
         if kind < 0.82:
             return f"{first[0]}. {last}"
         if kind < 0.85:
@@ -146,7 +146,9 @@ class Surfaces:
         return f"{first} {last}".lower()
 
     def initialed(self) -> str:
-        return f"{self.first()} {self.random.choice('ABCDEFGHJKLMNPRSTVW')}" + self.random.choice(["", ".", "."])
+        return f"{self.first()} {self.random.choice('ABCDEFGHJKLMNPRSTVW')}" + self.random.choice(
+            ["", ".", "."]
+        )
 
     def name(self) -> str:
         kind = self.random.random()
@@ -204,11 +206,19 @@ class Surfaces:
         said = f"{name} {r.choice(_ORDINALS)} {r.choice(['', 'nineteen '])}{tens}-{r.choice(_ONES[1:])}"
         return r.choice(
             [
-                f"{month}/{day}/{year % 100:02d}", f"{month:02d}/{day:02d}/{year}",
-                f"{month}/{day}/{year}", f"{month}-{day}-{year}", f"{name} {day}, {year}",
-                f"{name} {day} {year}", f"{day} {name} {year}", f"{year}-{month:02d}-{day:02d}",
-                f"{month:02d}{day:02d}{year}", f"{month:02d}{day:02d}{year % 100:02d}", said,
-                f"{month} {day} {year % 100:02d}", f"{month}.{day}.{year}",
+                f"{month}/{day}/{year % 100:02d}",
+                f"{month:02d}/{day:02d}/{year}",
+                f"{month}/{day}/{year}",
+                f"{month}-{day}-{year}",
+                f"{name} {day}, {year}",
+                f"{name} {day} {year}",
+                f"{day} {name} {year}",
+                f"{year}-{month:02d}-{day:02d}",
+                f"{month:02d}{day:02d}{year}",
+                f"{month:02d}{day:02d}{year % 100:02d}",
+                said,
+                f"{month} {day} {year % 100:02d}",
+                f"{month}.{day}.{year}",
             ]
         )
 
@@ -222,7 +232,11 @@ class Surfaces:
         r = self.random
         day, month = r.randint(1, 28), r.choice(_SPANISH_MONTHS)
         return r.choice(
-            [f"{day} de {month}", f"{day} de {month} de {r.randint(1930, 2026)}", f"{day} de {month}"]
+            [
+                f"{day} de {month}",
+                f"{day} de {month} de {r.randint(1930, 2026)}",
+                f"{day} de {month}",
+            ]
         )
 
     def age(self) -> str:
@@ -241,11 +255,20 @@ class Surfaces:
         if kind < 0.62:
             return r.choice(
                 [
-                    f"{area}-{mid}-{end}", f"({area}) {mid}-{end}", f"{area}.{mid}.{end}",
-                    f"{area} {mid} {end}", f"{mid}-{end}", f"1-{area}-{mid}-{end}",
-                    f"+1 {area} {mid} {end}", f"{area}{mid}{end}", f"({area}){mid}-{end}",
-                    f"{area}-{mid}-{end} ext {r.randint(1, 999)}", f"{area}/{mid}-{end}",
-                    f"+1-{area}-{mid}-{end}", f"{mid} {end}", f"{area}-{mid}-{end} x{r.randint(10, 9999)}",
+                    f"{area}-{mid}-{end}",
+                    f"({area}) {mid}-{end}",
+                    f"{area}.{mid}.{end}",
+                    f"{area} {mid} {end}",
+                    f"{mid}-{end}",
+                    f"1-{area}-{mid}-{end}",
+                    f"+1 {area} {mid} {end}",
+                    f"{area}{mid}{end}",
+                    f"({area}){mid}-{end}",
+                    f"{area}-{mid}-{end} ext {r.randint(1, 999)}",
+                    f"{area}/{mid}-{end}",
+                    f"+1-{area}-{mid}-{end}",
+                    f"{mid} {end}",
+                    f"{area}-{mid}-{end} x{r.randint(10, 9999)}",
                 ]
             )
         if kind < 0.72:
@@ -265,8 +288,15 @@ class Surfaces:
         if r.random() < 0.06:
             return f"{first} dot {last} at {host.replace('.', ' dot ')}"
         local = r.choice(
-            [f"{first}.{last}", f"{first}{last}", f"{first[0]}{last}", f"{first}_{r.randint(1, 99)}",
-             f"{last}.{first}", f"{first}{r.randint(1950, 2010)}", f"{first}"]
+            [
+                f"{first}.{last}",
+                f"{first}{last}",
+                f"{first[0]}{last}",
+                f"{first}_{r.randint(1, 99)}",
+                f"{last}.{first}",
+                f"{first}{r.randint(1950, 2010)}",
+                f"{first}",
+            ]
         )
         address = f"{local}@{host}"
         return address.upper() if r.random() < 0.05 else address
@@ -280,9 +310,21 @@ class Surfaces:
             "####### ###### ######## ######### ##########  ##### #### ##-##### ###-##-#### ####-#### "
             "######-## #-####### ####-####-## ####-###-## @-###### @###### @######## @#######@ @-####-## "
             "@######-# @-##-##### @-2025-##### @####@ ##@#### #@###@## @### @-#### @##-####".split()
-            + ["## #### ####", "@ ### ### ###", "### ## ####", "@ #### #### ##", "#### #### ##",
-               "#### #### #### ####", "####-####-####-####", "@## #### #### #### #### ##",
-               "##.##.###.##", "##:##:##:##:##:##", "############", "@#@# #### ####", "### ### ###"]
+            + [
+                "## #### ####",
+                "@ ### ### ###",
+                "### ## ####",
+                "@ #### #### ##",
+                "#### #### ##",
+                "#### #### #### ####",
+                "####-####-####-####",
+                "@## #### #### #### #### ##",
+                "##.##.###.##",
+                "##:##:##:##:##:##",
+                "############",
+                "@#@# #### ####",
+                "### ### ###",
+            ]
         )
         if r.random() < 0.04:
             return self.spoken("".join(r.choice("0123456789") for _ in range(r.randint(5, 9))))
@@ -301,13 +343,21 @@ class Surfaces:
         if r.random() < 0.3:
             return r.choice(self._streets)
         base = r.choice(
-            [r.choice(self._last), r.choice(self._first), r.choice(words.WORD_SURNAMES),
-             r.choice("Main Oak Maple Elm Pine Cedar Birch Washington Lincoln Park Lake Hill Mill River "
-                      "Church School Spring Sunset Harbor Telegraph Old Mill|Martin Luther King|"
-                      "Cedar Ridge|Pine Hollow".replace("|", " ").split())]
+            [
+                r.choice(self._last),
+                r.choice(self._first),
+                r.choice(words.WORD_SURNAMES),
+                r.choice(
+                    "Main Oak Maple Elm Pine Cedar Birch Washington Lincoln Park Lake Hill Mill River "
+                    "Church School Spring Sunset Harbor Telegraph Old Mill|Martin Luther King|"
+                    "Cedar Ridge|Pine Hollow".replace("|", " ").split()
+                ),
+            ]
         )
-        kind = r.choice("Street St St. Ave Avenue Rd Road Blvd Lane Ln Drive Dr Court Ct Way Place Circle "
-                        "Terrace Pkwy Highway Trail Loop".split())
+        kind = r.choice(
+            "Street St St. Ave Avenue Rd Road Blvd Lane Ln Drive Dr Court Ct Way Place Circle "
+            "Terrace Pkwy Highway Trail Loop".split()
+        )
         return f"{r.choice(['', '', '', 'N ', 'S. ', 'West '])}{base} {kind}"
 
     def address(self) -> str:
@@ -316,9 +366,13 @@ class Surfaces:
             return r.choice(self._addresses)
         line = f"{r.randint(1, 19999)} {self.street()}"
         if r.random() < 0.3:
-            line += r.choice([", Apt ", " apt ", " #", ", Unit ", ", Suite "]) + str(r.randint(1, 900))
+            line += r.choice([", Apt ", " apt ", " #", ", Unit ", ", Suite "]) + str(
+                r.randint(1, 900)
+            )
         if r.random() < 0.5:
-            state = r.choice("AZ CA CO FL GA IA IL MA ME MI MN MO NC NH NJ NM NV NY OH OR PA TX VA WA WI".split())
+            state = r.choice(
+                "AZ CA CO FL GA IA IL MA ME MI MN MO NC NH NJ NM NV NY OH OR PA TX VA WA WI".split()
+            )
             line += f"{r.choice([', ', ' ', chr(10)])}{self.town()}{r.choice([', ', ' '])}{state}"
             line += f" {r.randint(10000, 99999)}" if r.random() < 0.7 else ""
         return line
@@ -332,7 +386,13 @@ class Surfaces:
             return self.street()
         if kind < 0.93:
             return self.address()
-        return r.choice([f"{r.randint(10000, 99999)}", f"P.O. Box {r.randint(1, 9999)}", f"Route {r.randint(1, 99)}"])
+        return r.choice(
+            [
+                f"{r.randint(10000, 99999)}",
+                f"P.O. Box {r.randint(1, 9999)}",
+                f"Route {r.randint(1, 99)}",
+            ]
+        )
 
     def zip_code(self) -> str:
         return f"{self.random.randint(501, 99950):05d}"
@@ -344,11 +404,19 @@ class Surfaces:
         if r.random() < 0.25:
             return r.choice(words.HOSPITALS)
         base = r.choice(
-            [self.town(), self.last(), f"St. {self.first()}", f"Saint {self.first()}", f"St {self.first()}'s",
-             f"St. {r.choice('Vincent Mary Luke Joseph Jude Francis Anne Elizabeth Anthony'.split())}'s",
-             r.choice("Lakeshore Cascade Riverside Mercy Sacred Heart Good Samaritan Valley Summit Keystone "
-                      "Harbor Tidewater Piedmont Evergreen Bayview Northside Eastgate Bluegrass Prairie "
-                      "Granite Copper Canyon Blue Ridge Holy Cross Methodist Baptist Providence".split())]
+            [
+                self.town(),
+                self.last(),
+                f"St. {self.first()}",
+                f"Saint {self.first()}",
+                f"St {self.first()}'s",
+                f"St. {r.choice('Vincent Mary Luke Joseph Jude Francis Anne Elizabeth Anthony'.split())}'s",
+                r.choice(
+                    "Lakeshore Cascade Riverside Mercy Sacred Heart Good Samaritan Valley Summit Keystone "
+                    "Harbor Tidewater Piedmont Evergreen Bayview Northside Eastgate Bluegrass Prairie "
+                    "Granite Copper Canyon Blue Ridge Holy Cross Methodist Baptist Providence".split()
+                ),
+            ]
         )
         if "'s" in base and r.random() < 0.7:
             return base
@@ -358,7 +426,9 @@ class Surfaces:
             "Dermatology|Eye Care|Dental|Imaging|Urgent Care|Surgery Center|Physical Therapy|Rehab|"
             "Nursing Home|Memory Care|Hospice|Home Health|Women's Health|Oncology|Cancer Center|Labs|"
             "Behavioral Health|Counseling|Nephrology|Sleep Center|ER|Infusion Center|Internal Medicine|"
-            "Health System|University Hospital|VA Medical Center|Fertility|Pain Clinic|Vein Center".split("|")
+            "Health System|University Hospital|VA Medical Center|Fertility|Pain Clinic|Vein Center".split(
+                "|"
+            )
         )
         return f"{base} {tail}"
 
@@ -372,7 +442,9 @@ class Surfaces:
     def insurer(self) -> str:
         r = self.random
         base = r.choice(words.INSURERS)
-        return base + r.choice(["", "", "", " PPO", " Gold Plus", " of " + r.choice(words.COUNTRIES[38:]), " HMO"])
+        return base + r.choice(
+            ["", "", "", " PPO", " Gold Plus", " of " + r.choice(words.COUNTRIES[38:]), " HMO"]
+        )
 
     def school(self) -> str:
         r = self.random
@@ -383,11 +455,21 @@ class Surfaces:
         r = self.random
         if r.random() < 0.55:
             return r.choice(self._companies)
-        base = r.choice([self.last(), self.town(), r.choice("Brightline Apex Delmar Summit Cascade Nova Pioneer Vertex Granite Bluebird Tri-County Metro Golden Quantum".split())])
+        base = r.choice(
+            [
+                self.last(),
+                self.town(),
+                r.choice(
+                    "Brightline Apex Delmar Summit Cascade Nova Pioneer Vertex Granite Bluebird Tri-County Metro Golden Quantum".split()
+                ),
+            ]
+        )
         return f"{base} {r.choice('Logistics|Foods|Solar|Manufacturing|Construction|Industries|Printing|Insurance|Bank|Credit Union|Recovery Group|Law|LLC|Inc.|& Sons|Motors|Transit|Apartments|School District|Staffing|Systems|Labs|Supply|Airlines|Records|Press'.split('|'))}"
 
     def organisation(self) -> str:
-        return self.random.choice([self.hospital, self.hospital, self.pharmacy, self.insurer, self.school, self.company])()
+        return self.random.choice(
+            [self.hospital, self.hospital, self.pharmacy, self.insurer, self.school, self.company]
+        )()
 
 
 def _suffix(day: int) -> str:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  one sentence or list entry a line reads better than wrapped ones
 """Sentences to fill in: clinician-style notes, questions, everyday and general text, and traps.
 
 All written for this project. ``{SLOT}`` is filled with a made-up value and marked, ``<a|b>``
@@ -60,7 +61,7 @@ Summarize the visit of {NAME} on {DATE} with Dr. {LAST}
 Write a <letter|referral|note> for {NAME}, DOB {DOB}, who works at {COMPANY}, about {problem}
 Draft a reply to {NAME} at {EMAIL} about {lab} from {DATE}
 Should {NAME} from {TOWN}, {age}, be tested for {eponym}?
-{FIRST} {LAST} is {age} and was told at {HOSPITAL} that {lab}, what next?
+{TWO} is {age} and was told at {HOSPITAL} that {lab}, what next?
 Who is on call at {HOSPITAL} on {DATE}? Asking for {NAME}
 What does {lab} mean?
 When is a {eponym} changed, and how often?
@@ -115,8 +116,8 @@ say hi to {FIRST} and {FIRST} from me
 I want Dr {LAST} not Dr {LAST}
 dr {last_lower} said {dose} of {drug}
 ask {first_lower} about it pls
-{first_lower} {last_lower} {DOB} needs {drug}
-this is {first_lower} {last_lower}, my number is {PHONE}
+{full_lower} {DOB} needs {drug}
+this is {full_lower}, my number is {PHONE}
 please tell {FIRST} that {FIRST}'s labs on {DATE} were fine, {lab}
 {FIRST}'s fever is 102 since {time}, gave {drug} {dose}
 MY NAME IS {NAME_CAPS}. I LIVE IN {TOWN_CAPS}. CALL ME AT {PHONE}
@@ -156,6 +157,47 @@ Is {FIRST} in on {time}?
 Dear Dr. {LAST},
 Dear {FIRST},
 Hola, soy {FIRST}. I need help with {problem}
+Baby <Boy|Girl> {LAST}, {DOB}
+{FIRST}
+{FIRST}, {FIRST}
+thx {FIRST}
+ty - {TWO}
+{FIRST} again. still waiting
+it's {FIRST}
+{FIRST}'s mom here
+hey its {first_lower}
+my name's {first_lower}
+<Grandma|Uncle|Aunt|Cousin|Nana|Papa|Mr|Miss|Coach|Pastor|Sister> {FIRST} <fell|is sick|passed away|came over>
+{FIRST} <has|had|is|was|takes|needs|wants|says|started|fell|threw up|can't sleep|got> {problem}
+<tell|ask|remind|thank|call|text|email> {FIRST} <please|about {drug}|that I called|for me|>
+I spoke with {FIRST} in <billing|scheduling|the lab|triage> on {DATE}
+the {INSURER} rep named {FIRST} said no
+{INSURER} won't pay for {drug}
+{INSURER} says {drug} needs a PA
+we lost {INSURER} and have {INSURER} now
+does {HOSPITAL} take {INSURER}?
+{HOSPITAL} wants {drug} stopped
+I'm at {HOSPITAL} right now
+{COMPANY} delivers my <oxygen|CPAP supplies|catheters|formula|pump supplies>
+The <oxygen|wheelchair|CPAP|brace> people are {COMPANY}
+Live at Rt 2 Box 118, {TOWN}
+I live off {STREET}, the {TOWN} side
+drive in from {TOWN}, two hours
+Used to live in {TOWN} before {TOWN}
+originally from {TOWN}
+any {PHARMACY} near {TOWN} is ok
+my code is {IDSPACED}
+id {IDSPACED}
+{ID}
+my {INSURER} card: {ID}
+ref # {ID} order # {ID}
+the <tag|sticker|bracelet|label|bottle|box|letter> says {ID}
+the {DAY}
+on the {DAY} i go to {TOWN}
+between the {DAY} and the {DAY}
+the {DAY} of this month
+by the {DAY} please
+due the {DAY}, I run out the {DAY}
 """
 
 GENERAL = """
@@ -239,6 +281,25 @@ in {TOWN}, people speak {nationality}
 As a {nationality} citizen I can't vote in {country}
 I'd like a taxi to {ADDRESS} please
 I lost my wallet near {STREET}, license {ID}, name {NAME}
+{NAME} said {COMPANY} would call
+{COMPANY} called me twice
+{COMPANY} charged me for nothing
+My flight with {COMPANY} to {TOWN} was cancelled
+She teaches at {SCHOOL}
+{NAME} plays for {COMPANY}
+The {COMPANY} website is down
+Is {NAME} related to {NAME}?
+{FIRST} and I drove through {TOWN}, {TOWN} and {TOWN}
+{NAME} ({COMPANY}) and {NAME} ({COMPANY}) attended
+Buy one at {COMPANY} or {COMPANY}
+{ADDRESS} is where I work
+Deliver to {ADDRESS}. Bill to {ADDRESS}.
+Our branch: {ADDRESS}, tel {PHONE}
+Mail: {ADDRESS}
+I can see {STREET} from my window in {TOWN}
+{NAME}: {PHONE}
+{NAME} | {COMPANY} | {EMAIL}
+Best,\n{FIRST}\n{job}, {COMPANY}
 """
 
 TRAPS = """
@@ -311,6 +372,42 @@ What Happens If I Miss A Dose? Is It Safe?
 Why is my {body} numb? Does {problem} cause it?
 Take {drug} With Food. Do Not Crush. Shake Well.
 Who should get Shingrix, Prevnar 20 or Boostrix?
+{drug}
+{drug} {dose}
+{drug} and {drug} are both on backorder
+I stopped {drug} and started {drug} {dose}, then {drug}
+Does {drug} interact with {drug}, {drug} or {drug}?
+the {drug} needs a prior auth again
+out of {drug}, please send
+{drug} 145 is too expensive, is {drug} 40 the same
+{drug}-{drug} combo or just {drug}?
+{look} is what I meant
+I asked {look} and nobody called back
+{look}, I have a question about {drug}
+{look}! Quick question about {problem}
+we talked to {look} about it {time}
+I watch {look} with the kids when my {body} hurts
+it is {look}, not {look}
+A. {body} B. {body} C. {body}
+a. {drug} b. {drug} c. {drug}
+1. {problem} 2. {problem} 3. {problem}
+BP 10/20 scale? no. {lab}
+Mon 128/74, Tues 133/70, Weds 126/68, Thurs 130/72
+sliding scale 5/5/5/7.5, carb ratio 1:10, correction 2-4 units at 150-200
+insulin 10 / 7 / 5 with meals, 8 / 6 / 3 if I walk
+7-9 out of 10, sometimes 2-4
+warfarin 5, 5, 7.5, 5, 5, 7.5, 5
+page 2 of 4, form 10-10172, box 12
+grade 2-3, stage 3b, T2N1M0, HLA-B27 positive, BI-RADS 4
+the 1st one, the 2nd one and the 3rd one
+every 1st and 15th of the month I get paid
+my 95 year old house has stairs, 96 of them
+oxygen went from 95 to 91, heart rate 97
+Is it too soon? Too late? Who knows.
+Just checking. Following up. Second request. Third try.
+Please advise. Thanks so much. Best, your patient
+Sorry for the long message
+neighbor says try {drug}, my sister says {drug}
 """
 
 SPANISH = """

@@ -69,7 +69,8 @@ def batches(
                 pieces = composer.template()
             pool.append(encode(tokenizer, noise.apply(pieces), options.max_tokens))
         pool.sort(key=lambda example: len(example.ids))
-        packed, batch = [], []
+        packed: list[list[Example]] = []
+        batch: list[Example] = []
         for example in pool:
             if batch and len(example.ids) * (len(batch) + 1) > options.batch_tokens:
                 packed.append(batch)
@@ -91,20 +92,35 @@ def tensors(batch: list[Example]) -> tuple[torch.Tensor, ...]:
     attention = torch.tensor(
         [[1] * len(example.ids) + [0] * (longest - len(example.ids)) for example in batch]
     )
-    return padded("ids", 0), padded("shapes", 0), padded("gaps", 0), attention, padded("labels", IGNORED)
+    return (
+        padded("ids", 0),
+        padded("shapes", 0),
+        padded("gaps", 0),
+        attention,
+        padded("labels", IGNORED),
+    )
 
 
 @click.command()
-@click.option("--base", type=click.Path(exists=True, path_type=Path), required=True,
-              help="Folder with MiniLM's weights and tokenizer.json.")
-@click.option("--corpus", type=click.Path(exists=True, path_type=Path), required=True,
-              help="Folder with train.jsonl.")
+@click.option(
+    "--base",
+    type=click.Path(exists=True, path_type=Path),
+    required=True,
+    help="Folder with MiniLM's weights and tokenizer.json.",
+)
+@click.option(
+    "--corpus",
+    type=click.Path(exists=True, path_type=Path),
+    required=True,
+    help="Folder with train.jsonl.",
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder to write.")
 @click.option("--minutes", default=Options.minutes, show_default=True)
 @click.option("--seed", default=Options.seed, show_default=True)
 @click.option("--rate", default=Options.rate, show_default=True)
-@click.option("--start", type=click.Path(exists=True, path_type=Path),
-              help="Go on from this run's weights.")
+@click.option(
+    "--start", type=click.Path(exists=True, path_type=Path), help="Go on from this run's weights."
+)
 def main(
     base: Path, corpus: Path, out: Path, minutes: float, seed: int, rate: float, start: Path | None
 ) -> None:
@@ -156,15 +172,22 @@ def main(
         smooth = loss.item() if math.isnan(smooth) else 0.98 * smooth + 0.02 * loss.item()
         if steps % 100 == 0:
             losses.append({"step": steps, "loss": round(smooth, 4)})
-            print(f"{done:5.1%} step {steps} texts {texts} tokens {tokens} loss {smooth:.4f}", flush=True)
+            print(
+                f"{done:5.1%} step {steps} texts {texts} tokens {tokens} loss {smooth:.4f}",
+                flush=True,
+            )
         if steps % 1000 == 0:
             torch.save(model.state_dict(), out / "weights.pt")
 
     torch.save(model.state_dict(), out / "weights.pt")
     stage = {
-        "options": dataclasses.asdict(options), "shares": dataclasses.asdict(Shares()),
-        "train_sha256": hashlib.sha256(raw).hexdigest(), "steps": steps, "texts": texts,
-        "tokens": tokens, "losses": losses,
+        "options": dataclasses.asdict(options),
+        "shares": dataclasses.asdict(Shares()),
+        "train_sha256": hashlib.sha256(raw).hexdigest(),
+        "steps": steps,
+        "texts": texts,
+        "tokens": tokens,
+        "losses": losses,
     }
     (out / "run.json").write_text(json.dumps({"stages": [*stages, stage]}, indent=1))
 

@@ -14,9 +14,9 @@ from workers.fast_tier.runner import TextReading, open_session, reading_of
 class LinearReader:
     """Vocabulary and session of a linear bundle."""
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, model: str = "model.onnx") -> None:
         self._vocabulary = Vocabulary.load(folder / "ngrams.json")
-        self._session = open_session(folder / "model.onnx", outputs=("logits",))
+        self._session = open_session(folder / model, outputs=("logits",))
         self._n_categories = len(manifest.categories)
 
     def read(self, text: str) -> TextReading:

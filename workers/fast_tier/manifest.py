@@ -44,6 +44,7 @@ class Manifest:
     max_tokens: int  # of one window
     most_categories: int
     member_threshold: float  # a further category is named from this probability on
+    linear_weight: float  # share of the linear model in the mean of log-probabilities; 0: none
     temperatures: Temperatures
     policy: RoutingPolicy
     files: Mapping[str, str]  # name → SHA-256
@@ -105,6 +106,9 @@ def _parse(data: Mapping[str, Any]) -> Manifest:
         raise ValueError(f"urgencies must be {', '.join(Urgency)}, in this order")
     files = {str(k): str(v) for k, v in data["files"].items()}
     needed = {"model.onnx", "tokenizer.json" if data["kind"] == "transformer" else "ngrams.json"}
+    linear_weight = float(data["linear_weight"])
+    if linear_weight:
+        needed |= {"linear.onnx", "ngrams.json"}
     if not needed <= files.keys():
         raise ValueError(f"files lacks {', '.join(sorted(needed - files.keys()))}")
     version, taxonomy_version = str(data["version"]), str(data["taxonomy_version"])
@@ -117,6 +121,7 @@ def _parse(data: Mapping[str, Any]) -> Manifest:
         max_tokens=int(data["max_tokens"]),
         most_categories=int(data["most_categories"]),
         member_threshold=float(data["member_threshold"]),
+        linear_weight=linear_weight,
         temperatures=Temperatures(**{k: float(v) for k, v in data["temperatures"].items()}),
         policy=RoutingPolicy.from_dict(
             data["routing"],

@@ -10,6 +10,8 @@ from shared.red_flags import RedFlag
 from shared.taxonomy import Taxonomy
 from workers import routing
 from workers.fast_tier import language
+from workers.fast_tier.blend import BlendedReader
+from workers.fast_tier.explain import Attribution, explain
 from workers.fast_tier.linear import LinearReader
 from workers.fast_tier.manifest import Manifest, check_taxonomy, read_manifest
 from workers.fast_tier.runner import Reader, TextReading
@@ -43,12 +45,7 @@ class FastTier:
         manifest = read_manifest(folder)
         if taxonomy:
             check_taxonomy(manifest, taxonomy)
-        reader: Reader = (
-            LinearReader(folder, manifest)
-            if manifest.kind == "linear"
-            else TransformerReader(folder, manifest)
-        )
-        tier = cls(manifest, reader)
+        tier = cls(manifest, _open_reader(folder, manifest))
         tier.warm_up()
         return tier
 
@@ -87,6 +84,20 @@ class FastTier:
             language=language.detect(text, read.known_words),
         )
 
+    def explain(self, text: str) -> tuple[Attribution, ...]:
+        """The words that carried the decision, by occlusion; dozens of runs, for a page."""
+        return explain(text, self.score)
+
     def judge(self, text: str, red_flags: Sequence[RedFlag]) -> routing.Decision:
         """Score one message and route it."""
         return routing.decide(self.score(text), red_flags, self._manifest.policy)
+
+
+def _open_reader(folder: Path, manifest: Manifest) -> Reader:
+    if manifest.kind == "linear":
+        return LinearReader(folder, manifest)
+    transformer = TransformerReader(folder, manifest)
+    if not manifest.linear_weight:
+        return transformer
+    linear = LinearReader(folder, manifest, model="linear.onnx")
+    return BlendedReader(transformer, linear, manifest.linear_weight)
