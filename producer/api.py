@@ -9,16 +9,17 @@ from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from producer import patient_texts, store
-from producer.door import current_door, require_source
+from producer.door import current_door, require_source, take
 from producer.intake import Result
+from producer.limits import deadline
 from producer.problems import Problem
 from producer.validation import Refusal, TooManyMessages, check_rows, parse_body
 from shared.contracts import PROCESSING
 from shared.database import transaction
-from shared.errors import InvalidInput
+from shared.errors import InvalidInput, TaxonomyError
 from shared.settings import Settings
 from shared.taxonomy import Taxonomy
 
@@ -37,7 +38,7 @@ def take_messages() -> Response:
     except InvalidInput as error:
         raise Problem(400, "bad_request", str(error)) from error
     checked = check_rows(rows, door.limits)
-    result = door.intake.take(source, checked.drafts)
+    result = take(source, checked)
     refusals = sorted((*checked.refusals, *result.conflicts), key=lambda each: each.index)
     if not result.kept:
         raise _nothing_taken(refusals)
@@ -52,12 +53,42 @@ def _json_body() -> bytes:
             f"the body came as {request.mimetype or 'no type at all'}; "
             "send it as Content-Type: application/json",
         )
+    return read_body()
+
+
+def read_body() -> bytes:
+    """The body, within the limits of size and time.
+
+    Raises:
+        Problem: 408 when it did not arrive in time, 413 when it is too large.
+    """
+    settings = current_door().settings
     try:
-        return request.get_data(cache=False)
+        with deadline(request.environ.get("gunicorn.socket"), settings.body_timeout_s) as late:
+            body = request.get_data(cache=False)
     except RequestEntityTooLarge as error:
-        most = current_door().settings.max_body_bytes
-        detail = f"the body is larger than {most:,} bytes; send the messages in several calls"
+        detail = (
+            f"the body is larger than {settings.max_body_bytes:,} bytes; "
+            "send the messages in several calls"
+        )
         raise Problem(413, "too_large", detail) from error
+    except (ClientDisconnected, OSError) as error:
+        raise _cut_short(late=late.is_set()) from error
+    if late.is_set():
+        raise _cut_short(late=True)
+    return body
+
+
+def _cut_short(*, late: bool) -> Problem:
+    if not late:
+        return Problem(400, "bad_request", "the body ended before its announced length")
+    seconds = current_door().settings.body_timeout_s
+    return Problem(
+        408,
+        "timeout",
+        f"the body had not arrived after {seconds:g} s; nothing was kept, send it again",
+        headers={"Connection": "close"},
+    )
 
 
 def _nothing_taken(refusals: Sequence[Refusal]) -> Problem:
@@ -108,15 +139,12 @@ def show_message(message_id: str) -> Response:
 def describe(standing: store.Standing, taxonomy: Taxonomy, settings: Settings) -> dict[str, Any]:
     """A `StatusReply`."""
     label = None
-    pool = None
     if standing.urgency is not None:
         label = {
             "categories": list(standing.categories),
             "urgency": standing.urgency.value,
             "provisional": standing.provisional,
         }
-        if not standing.provisional:
-            pool = taxonomy.category(standing.categories[0]).pool
     return {
         "id": str(standing.id),
         "external_id": standing.external_id,
@@ -130,13 +158,23 @@ def describe(standing: store.Standing, taxonomy: Taxonomy, settings: Settings) -
             flagged=standing.flagged,
             emergency_number=settings.emergency_number,
         ),
-        "pool": {"name": pool, "title": _pool_title(taxonomy, pool)} if pool else None,
+        "pool": _pool(standing, taxonomy),
         "label": label,
     }
 
 
-def _pool_title(taxonomy: Taxonomy, name: str) -> str:
-    return next(pool.title for pool in taxonomy.pools if pool.name == name)
+def _pool(standing: store.Standing, taxonomy: Taxonomy) -> dict[str, str] | None:
+    """Where the message went, once that is settled."""
+    if standing.urgency is None or standing.provisional:
+        return None
+    name = standing.pool
+    if name is None:
+        try:
+            name = taxonomy.category(standing.categories[0]).pool
+        except TaxonomyError:  # a label from before the organisation changed its taxonomy
+            return None
+    title = next((pool.title for pool in taxonomy.pools if pool.name == name), name)
+    return {"name": name, "title": title}
 
 
 def _json(body: dict[str, Any], status: int) -> Response:

@@ -12,6 +12,7 @@ from producer.api import api
 from producer.door import Door, current_door, install
 from producer.health import health
 from producer.intake import FindsRedFlags, Intake
+from producer.limits import Backlog, Rates
 from producer.openapi import document
 from producer.portal import portal
 from producer.validation import Limits
@@ -43,6 +44,8 @@ def create_app(
         intake=Intake(engine, red_flags or RedFlags.load(settings.red_flags_path)),
         taxonomy=Taxonomy.load(settings.taxonomy_path),
         limits=Limits(text_chars=settings.max_text_chars, messages=settings.max_batch_messages),
+        rates=Rates(settings.max_messages_per_minute, largest_call=settings.max_batch_messages),
+        backlog=Backlog(settings.max_backlog),
         hmac_key=settings.require("hmac_key"),
     )
     app = Flask(__name__)

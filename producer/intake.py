@@ -52,6 +52,10 @@ class Intake:
         self._engine = engine
         self._red_flags = red_flags
 
+    def is_flagged(self, text: str) -> bool:
+        """Whether a red-flag rule fires on `text`."""
+        return bool(self._red_flags.find(text))
+
     def take(self, source: str, drafts: Sequence[Draft]) -> Result:
         """Keep what is new; recognise what is there; refuse ids re-used for other content.
 

@@ -160,10 +160,17 @@ def _take_messages() -> dict[str, Any]:
             "200": _answer("Every kept message was here before.", "IntakeReply"),
             "400": _problem("The body is not JSON of the right shape."),
             "401": _problem("No valid API key."),
+            "408": _problem("The body did not arrive in time."),
             "409": _problem("Every external_id was used before, for other content."),
             "413": _problem("Too many messages, or too many bytes, in one call."),
             "415": _problem("The body is not application/json."),
             "422": _problem("Not one message could be taken."),
+            "429": _problem(
+                "Too many messages from this source, or too many waiting; nothing was kept. While "
+                "too many wait, a message that a red-flag rule fires on is taken all the same if "
+                "it comes alone.",
+                retry=True,
+            ),
             "503": _problem("The database cannot be reached; send it again.", retry=True),
         },
     }

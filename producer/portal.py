@@ -14,11 +14,12 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from producer import store
 from producer.api import describe
-from producer.door import Door, current_door
+from producer.door import Door, current_door, take
 from producer.intake import Kept
 from producer.problems import Problem
 from producer.validation import Draft, Refusal, check_rows
 from shared.database import transaction
+from shared.errors import StoreUnavailable
 
 #: The source of everything typed here; its rows are told apart from those of real portals.
 SOURCE = "demo-portal"
@@ -59,16 +60,29 @@ def standing_json(message_id: UUID) -> Response:
     return Response(body, content_type="application/json")
 
 
+@portal.errorhandler(Problem)
+def show_problem(problem: Problem) -> tuple[str, int, dict[str, str]]:
+    """A page instead of JSON: here a person reads it."""
+    page = render_template("portal/problem.html", **_page(), detail=problem.detail)
+    return page, problem.status, problem.headers
+
+
+@portal.errorhandler(StoreUnavailable)
+def show_store_unavailable(_error: StoreUnavailable) -> tuple[str, int, dict[str, str]]:
+    """The same for a database that is away."""
+    detail = "The message could not be kept just now. Please go back and send it again"
+    return show_problem(Problem(503, "unavailable", detail, headers={"Retry-After": "2"}))
+
+
 def _take(external_id: str, text: str) -> Kept | Refusal:
     door = current_door()
     row = {"external_id": external_id or _new_external_id(), "text": text.replace("\r\n", "\n")}
     checked = check_rows([row], door.limits)
     if checked.refusals:
         return checked.refusals[0]
-    result = door.intake.take(SOURCE, checked.drafts)
+    result = take(SOURCE, checked)
     if result.conflicts:  # back button, other words: that is a new message
-        again = _with_new_id(checked.drafts[0])
-        result = door.intake.take(SOURCE, [again])
+        result = door.intake.take(SOURCE, [_with_new_id(checked.drafts[0])])
     return result.kept[0]
 
 

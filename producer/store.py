@@ -152,12 +152,13 @@ class Standing:
     categories: tuple[str, ...] = ()
     urgency: Urgency | None = None
     provisional: bool = False
+    pool: str | None = None  # where a person sent it; None: where its category goes
 
 
 _STANDING = text(
     """
     SELECT m.id, m.external_id, m.received_at, m.status, m.urgency_rank,
-           m.red_flags <> '[]' AS flagged, l.categories, l.urgency,
+           m.red_flags <> '[]' AS flagged, l.categories, l.urgency, l.pool,
            m.current_label_id IS NULL AS provisional
     FROM messages m LEFT JOIN labels l
       ON l.id = COALESCE(m.current_label_id, m.provisional_label_id)
@@ -181,4 +182,5 @@ def find_standing(connection: Connection, source: str, message_id: UUID) -> Stan
         categories=tuple(row.categories or ()),
         urgency=Urgency(row.urgency) if row.urgency else None,
         provisional=row.provisional and row.urgency is not None,
+        pool=row.pool,
     )

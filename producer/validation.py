@@ -69,6 +69,7 @@ class Checked:
 
     drafts: tuple[Draft, ...]
     refusals: tuple[Refusal, ...]
+    rows: int  # good and bad
 
 
 class TooManyMessages(InvalidInput):
@@ -127,7 +128,7 @@ def check_rows(rows: Sequence[Any], limits: Limits) -> Checked:
             drafts.append(outcome)
         else:
             refusals.extend(outcome)
-    return Checked(drafts=tuple(drafts), refusals=tuple(refusals))
+    return Checked(drafts=tuple(drafts), refusals=tuple(refusals), rows=len(rows))
 
 
 def _check_row(index: int, row: Any, limits: Limits) -> Draft | list[Refusal]:

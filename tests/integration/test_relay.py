@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -185,12 +184,17 @@ def test_what_sqs_refuses_of_a_batch_stays_and_goes_later(
 
 
 def test_sqs_that_refuses_connections_delays_and_loses_nothing(
-    engine: Engine, queue_settings: Settings, localstack: LocalStackForTests
+    engine: Engine,
+    queue_settings: Settings,
+    localstack: LocalStackForTests,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     with running_relay(queue_settings) as relay:
         localstack.stop()
         ids = put_messages(engine, 100)
-        time.sleep(3)  # the outage itself
+        eventually(
+            lambda: caplog.text.count("nothing sent; the outbox keeps it") >= 3, what="three tries"
+        )
         assert relay.is_alive()
         assert set(outbox(engine)) == set(ids)
         localstack.start()
