@@ -44,6 +44,12 @@ $(VENVS)/runtime/.locked: requirements/local.txt
 	$(call make_venv,runtime,$<)
 	@touch $@
 
+# torch's CPU build comes from a place of its own: see the head of torch.txt.
+$(VENVS)/training/.locked: requirements/torch.txt requirements/training.txt
+	$(call make_venv,training,$<)
+	@$(VENVS)/training/bin/pip install -q --disable-pip-version-check --no-input --require-hashes --no-deps -r requirements/training.txt
+	@touch $@
+
 # A new console command needs the project's metadata written again.
 $(VENVS)/%/.installed: $(VENVS)/%/.locked setup.cfg pyproject.toml
 	$(call install_project,$*)

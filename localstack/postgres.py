@@ -121,6 +121,7 @@ class EmbeddedPostgres:
             *("initdb", "-D", fresh, "-U", "carelane", "--encoding=UTF8"),
             *("--locale-provider=builtin", "--locale=C.UTF-8"),
             *("--auth-local=trust", "--auth-host=reject"),
+            *(("--no-sync",) if self.options.get("fsync") == "off" else ()),
         )
         fresh.rename(self.data)
 
