@@ -35,8 +35,8 @@ _FOREIGN = {
     "habe bin seit aber auch zu bitte danke guten sehr wie kann",
     "Portuguese": "não uma com meu minha você eu são dos das nos pelo pela obrigado obrigada bom "
     "dia está tenho ele ela mas também há muito foi ao",
-    "Italian": "il di che è non sono ho mio mia della del con per una gli nel anche grazie buongiorno "
-    "questo questa ha mi da più",
+    "Italian": "il di che è non sono ho mio mia della del con per una gli nel anche grazie "
+    "buongiorno questo questa ha mi da più",
     "Dutch": "het een van ik niet mijn met voor en dat zijn heb op te aan maar ook naar wel bij "
     "dank graag",
     "Polish": "nie jest się na że do mam czy jak od dla mój moja proszę dziękuję dzień dobry przez "
@@ -46,9 +46,7 @@ _FOREIGN = {
     "Haitian Creole": "mwen ou li nou yo pa gen nan ak pou ki sa mèsi tanpri doktè depi ap te fè",
     "Somali": "waa iyo ka ku waxaan ma oo ayaa baan mahadsanid fadlan dhakhtar igu leh",
 }
-_FOREIGN_SETS = {
-    name: frozenset(words.split()) - _ENGLISH for name, words in _FOREIGN.items()
-}
+_FOREIGN_SETS = {name: frozenset(words.split()) - _ENGLISH for name, words in _FOREIGN.items()}
 
 # Letters that medicine writes alone within Latin text: micro, ordinals, Greek symbols.
 _SYMBOLS = frozenset("µμªºαβγδΔκλωΩΣσ")

@@ -101,6 +101,8 @@ def _phone(text: str, match: re.Match[str]) -> Hit | None:
     digits = sum(map(str.isdigit, surface))
     if digits < 8 or digits > 17:
         return None
+    if "/" in surface:  # a date and a reading, "10/20 128/74", passes for a number somewhere
+        return None
     international = surface.startswith(("+", "00"))
     if not international and not told and not re.search(r"[ ()\-.]", surface):
         return None
@@ -127,7 +129,7 @@ def _is_valid(surface: str, regions: tuple[str, ...]) -> bool:
 
 
 def _spoken_numbers(text: str) -> Iterator[Hit]:
-    """"five five five, oh one oh two": a phone number, or an id where the words before say so."""
+    """ "five five five, oh one oh two": a phone number, or an id where the words before say so."""
     for match in _SPOKEN_NUMBER.finditer(text):
         words = re.findall(r"\w+", match[0])
         spoken = sum(not word.isdigit() for word in words)

@@ -39,16 +39,20 @@ _NUMERIC = re.compile(
     r"|(?:(?:19|20)\d\d[/.\-]\d{1,2}[/.\-]\d{1,2})"
     r")(?![\w/\-]|\.\d)"
 )
-_NO_YEAR = re.compile(r"(?<![\w/.\-$])\d{1,2}[/]\d{1,2}(?![\w/%]|[.\-]\d)")
+_NO_YEAR = re.compile(r"(?<![\w/.$])\d{1,2}/(?:\d{1,2}|(?:19|20)\d\d)(?:(?=ish\b)|(?![\w/%]|\.\d))")
+# "6/10" after these is a score, a strength or a fraction.
+_SCORE = re.compile(r"\b(?:pain|scale|score|level|rated?|hurts)\b[^.\n]{0,15}$", re.IGNORECASE)
 _DASHED = re.compile(r"(?<![\w/.\-$])\d{1,2}[.\-]\d{1,2}\.?(?![\w/%.\-])")
-_COMPACT = re.compile(r"(?<![\w.\-])(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?![\w.\-])")
+_COMPACT = re.compile(
+    r"(?<![\w.\-])(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?![\w.\-])"
+)
 _MILITARY = re.compile(
     rf"(?<!\w){_DAY}[ \-]?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[ \-]?"
     r"(?:(?:19|20)\d\d|\d\d)(?!\w)",
     re.IGNORECASE,
 )
 _MONTH_DAY = re.compile(
-    rf"\b({_MONTH})\b\.?,? ?(?:the )?(?:{_DAY_TH}|{_ORDINAL_WORD})(?![\w%/:]|[.,]\d)"
+    rf"\b({_MONTH})\b(?:\.(?= ?\d))? ?(?:the )?(?:{_DAY_TH}|{_ORDINAL_WORD})(?![\w%/]|[.,:]\d)"
     rf"(?:(?:,? |,)(?:of )?(?:{_YEAR}(?!\w)|{_SAID_YEAR}\b))?",
     re.IGNORECASE,
 )
@@ -57,7 +61,9 @@ _DAY_MONTH = re.compile(
     rf"(?:\.?,? ?-?(?:de |del |of )?{_YEAR}(?!\w))?",
     re.IGNORECASE,
 )
-_BARE_ORDINAL = re.compile(rf"\bthe ({_DAY}(?:st|nd|rd|th)|{_ORDINAL_WORD})\b", re.IGNORECASE)
+_BARE_ORDINAL = re.compile(
+    rf"(?:\bthe ({_ORDINAL_WORD})|(?<![\w.])({_DAY}(?:st|nd|rd|th)))\b", re.IGNORECASE
+)
 _BIRTH = re.compile(
     r"\b(?:d\.?o\.?b\.?|date of birth|birth ?dates?|birthday|b-day|bday|born|fecha de nacimiento|"
     r"naci[óo]|nacid[oa])\b[ :#=\-]{0,3}(?:(?:is|was|on|the|el|es|of|in)\b ?){0,2}",
@@ -72,7 +78,7 @@ _BIRTH_VALUE = re.compile(
     re.IGNORECASE,
 )
 # A verb, a march and a might have been: months that are words too want a capital letter.
-_ALSO_WORDS = frozenset({"may", "march", "mar", "dec"})
+_ALSO_WORDS = frozenset({"may", "march", "mar", "dec", "ago"})
 
 
 def find(text: str) -> Iterator[Hit]:
@@ -92,7 +98,9 @@ def _numeric(text: str) -> Iterator[Hit]:
             yield Hit(start=match.start(), end=match.end(), type="DATE", score=0.99)
     for pattern, score in ((_NO_YEAR, 0.6), (_DASHED, 0.3)):
         for match in pattern.finditer(text):
-            if _is_day_of_year(match[0]):
+            if _is_day_of_year(match[0]) and not _SCORE.search(
+                text, max(0, match.start() - 25), match.start()
+            ):
                 yield Hit(
                     start=match.start(), end=match.end(), type="DATE", score=score, certain=False
                 )
@@ -111,7 +119,7 @@ def _worded(text: str) -> Iterator[Hit]:
                 start=match.start(), end=match.end(), type="DATE", score=0.95, certain=certain
             )
     for match in _BARE_ORDINAL.finditer(text):
-        start, end = match.span(1)
+        start, end = match.span(1 if match[1] else 2)
         yield Hit(start=start, end=end, type="DATE", score=0.5, certain=False)
 
 
@@ -123,6 +131,8 @@ def _is_date(surface: str) -> bool:
 
 def _is_day_of_year(surface: str) -> bool:
     first, second = (int(part) for part in re.findall(r"\d+", surface))
+    if second > 1900:
+        return 1 <= first <= 12
     return _is_day_and_month(first, second)
 
 

@@ -13,9 +13,12 @@ from workers.deid.spans import Hit
 
 _SSN = re.compile(r"(?<![\w\-])\d{3}([- ])\d{2}\1\d{4}(?![\w\-])")
 _CARD = re.compile(r"(?<![\w\-])\d(?:[ \-]?\d){12,18}(?![\w\-])")
+_CARD_GROUPS = re.compile(r"\d{13,19}|\d{4}(?:[ \-]\d{4}){2}[ \-]\d{1,7}|\d{4}[ \-]\d{6}[ \-]\d{5}")
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?!\w)")
 _MBI = re.compile(r"(?<!\w)[1-9][A-Z][A-Z0-9]\d-?[A-Z][A-Z0-9]\d-?[A-Z]{2}\d{2}(?!\w)")
-_IPV4 = re.compile(r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w.]*\d)")
+_IPV4 = re.compile(
+    r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w.]{0,16}\d)"
+)
 _IPV6 = re.compile(r"(?<![\w:])(?:[0-9a-f]{1,4}:{1,2}){3,7}[0-9a-f]{1,4}(?![\w:])", re.IGNORECASE)
 _MAC = re.compile(r"(?<!\w)(?:[0-9a-f]{2}[:\-]){5}[0-9a-f]{2}(?!\w)", re.IGNORECASE)
 _UUID = re.compile(r"(?<!\w)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?!\w)", re.IGNORECASE)
@@ -44,7 +47,7 @@ _LINK = (
 _VALUE = (
     r"(?P<value>(?=[\w\-./ ]{0,10}\d)"
     r"(?:[A-Z]{1,6}[ \-])?[A-Za-z]{0,5}\d[\w\-/.:]{0,24}"
-    r"(?:[ ](?=[\w\-]{0,6}\d)[A-Z0-9][A-Z0-9\-]{1,12}(?![\w/:.]*[/:])){0,3}"
+    r"(?:[ ](?=[\w\-]{0,6}\d)[A-Z0-9][A-Z0-9\-]{1,12}(?![\w/:.]{0,16}[/:])){0,3}"
     r"|(?=[A-Z\-]{0,12}\d)[A-Z0-9][A-Z0-9\-]{3,24})"
 )
 _STRONG_ID = re.compile(rf"\b(?i:{_STRONG})s?\b\.?{_LINK}{_VALUE}")
@@ -53,9 +56,14 @@ _HASH_ID = re.compile(r"(?<!\w)#[ ]?(?P<value>[A-Z]{0,4}-?\d[\dA-Z\-]{3,20})(?!\
 
 _LONG_NUMBER = re.compile(r"(?<![\w.,$\-+])\d{7,19}(?![\w%]|[.,]\d)")
 _GROUPED = re.compile(r"(?<![\w.,$\-+])\d{2,9}(?:-\d{2,9}){1,3}(?:-[A-Z0-9]{1,4})?(?![\w%])")
-_LETTERED = re.compile(r"(?<![\w\-])(?=[A-Z0-9\-]{0,12}\d)[A-Z]{1,6}-?\d[\dA-Z]{2,}[\dA-Z\-]{0,18}(?!\w)")
+_LETTERED = re.compile(
+    r"(?<![\w\-])(?=[A-Z0-9\-]{0,12}\d)[A-Z]{1,6}-?\d[\dA-Z]{2,18}[\dA-Z\-]{0,18}(?!\w)"
+)
 _AMOUNT = re.compile(r" ?(?:units?|iu|mg|mcg|ml|cc|copies|cells|cfu|kcal|iu/ml)\b", re.IGNORECASE)
-_LAST_FOUR = re.compile(r"\b(?:last (?:4|four)(?: (?:digits?|of))?|ending in)[^\n\d]{0,30}(?P<value>\d{4})\b", re.IGNORECASE)
+_LAST_FOUR = re.compile(
+    r"\b(?:last (?:4|four)(?: (?:digits?|of))?|end(?:s|ing) in)[^\n\d]{0,30}(?P<value>\d{4})\b",
+    re.IGNORECASE,
+)
 
 
 def find(text: str) -> Iterator[Hit]:
@@ -82,9 +90,12 @@ def _formed(text: str) -> Iterator[Hit]:
             if len(match[0]) > 11 or "::" in match[0]:
                 yield Hit(start=match.start(), end=match.end(), type="ID", score=0.9)
     for match in _CARD.finditer(text):
-        sure = _luhn_holds(match[0])
+        sure = _CARD_GROUPS.fullmatch(match[0]) is not None and _luhn_holds(match[0])
         yield Hit(
-            start=match.start(), end=match.end(), type="ID", score=1.0 if sure else 0.7,
+            start=match.start(),
+            end=match.end(),
+            type="ID",
+            score=1.0 if sure else 0.7,
             certain=sure,
         )
     for match in _IBAN.finditer(text):

@@ -39,7 +39,10 @@ _AGE_TOLD = re.compile(
     re.IGNORECASE,
 )
 _AGE_SEX = re.compile(rf"(?<![\w./$\-])(?P<age>{_AGE_NUMBER}) ?(?:[MF]|male|female)(?!\w)")
-_NOT_AGE = re.compile(r" ?(?:days?|pills?|tabs?|mg|units?|percent|degrees|minutes?|lbs?|over|bpm)\b")
+_ASIDE_AGE = re.compile(rf"[(,] ?(?P<age>{_AGE_NUMBER})(?= ?[),.])")
+_NOT_AGE = re.compile(
+    r" ?(?:days?|pills?|tabs?|mg|units?|percent|degrees|minutes?|lbs?|over|bpm)\b"
+)
 _IS_AGE = re.compile(
     r"\b(?:is|am|i'm|im|he's|she's|hes|shes|was|be|almost|nearly|tiene)"
     rf" (?P<age>{_AGE_NUMBER}|{_AGE_WORD})(?![\w/%]|[.,]\d)",
@@ -52,12 +55,20 @@ def find(text: str) -> Iterator[Hit]:
         for match in pattern.finditer(text):
             start, end = match.span("name")
             yield Hit(start=start, end=end, type="NAME", score=0.7, certain=False)
-    for pattern, certain in ((_AGE_WITH_UNIT, True), (_AGE_TOLD, True), (_AGE_SEX, True),
-                             (_IS_AGE, False)):
+    for pattern, certain in (
+        (_AGE_WITH_UNIT, True),
+        (_AGE_TOLD, True),
+        (_AGE_SEX, True),
+        (_IS_AGE, False),
+        (_ASIDE_AGE, False),
+    ):
         for match in pattern.finditer(text):
             start, end = match.span("age")
             if certain or not _NOT_AGE.match(text, end):
                 yield Hit(
-                    start=start, end=end, type="AGE", score=0.95 if certain else 0.5,
+                    start=start,
+                    end=end,
+                    type="AGE",
+                    score=0.95 if certain else 0.5,
                     certain=certain,
                 )

@@ -12,33 +12,43 @@ _KIND = (
     r"pl|parkway|pkwy|highway|hwy|way|terrace|ter|trail|trl|turnpike|tpke|square|sq|loop|alley|"
     r"plaza|crescent|close|row|broadway|route|rte)"
 )
-_UNIT = r"(?:,? (?:apt|apartment|unit|suite|ste|room|rm|bldg|building|floor|fl|lot|#) ?\.?#?[ ]?\w{1,6})"
-_STATE = (
-    r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|PR|RI|S[CD]|"
-    r"T[NX]|UT|V[AIT]|W[AIVY])"
+_UNIT = (
+    r"(?:,? (?:apt|apartment|unit|suite|ste|room|rm|bldg|building|floor|fl|lot|#) ?\.?#?[ ]?"
+    r"\w{1,6})"
 )
-_TOWN_STATE_ZIP = rf"(?:,? [A-Z][\w.'\-]{{1,20}}(?: [A-Z][\w.'\-]{{1,20}}){{0,2}})?(?:,? {_STATE}\b)?(?:,? \d{{5}}(?:-\d{{4}})?)?"
+_STATE = (
+    r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|PR|RI|"
+    r"S[CD]|T[NX]|UT|V[AIT]|W[AIVY])"
+)
+_TOWN = r"(?:,? [A-Z][\w.'\-]{1,20}(?: [A-Z][\w.'\-]{1,20}){0,2})?"
 _STREET = re.compile(
     r"(?<![\w/.$\-])\d{1,6}[A-Za-z]?(?:[ ]1/2)?[ ](?:[NSEW]{1,2}\.? |(?:north|south|east|west) )?"
     rf"(?:(?!\d{{1,3}} )[\w.'\-]{{1,20}} ){{1,3}}?{_KIND}\b\.?(?!')"
     rf"{_UNIT}{{0,2}}",
     re.IGNORECASE,
 )
-_TAIL = re.compile(_TOWN_STATE_ZIP)
+_TAIL = re.compile(rf"{_TOWN}(?:,? {_STATE}\b)?(?:,? \d{{5}}(?:-\d{{4}})?)?")
 _NAMED_STREET = re.compile(
     r"\b(?:[A-Z][\w'\-]{1,20} ){1,2}"
     r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Drive|Lane|Ln|Court|Parkway|Pkwy|Terrace|"
     r"Highway|Hwy|Pike)\b(?!')"
 )
-_ROUTE = re.compile(r"\b(?:route|rte|highway|hwy|interstate|county road|cr) ?-?\d{1,4}\b", re.IGNORECASE)
+_ROUTE = re.compile(
+    r"\b(?:route|rte|highway|hwy|interstate|county road|cr) ?-?\d{1,4}\b", re.IGNORECASE
+)
 _CALLE = re.compile(
     r"\b(?:calle|avenida|av\.|calzada|colonia|col\.|carretera) "
-    r"[\w.'\-]{2,20}(?: (?:de |del |la |los )?[A-ZÁÉÍÓÚÑ][\w.'\-]{1,20}){0,2}(?:,? (?:#|no\.? ?)?\d{1,5})?",
+    r"[\w.'\-]{2,20}(?: (?:de |del |la |los )?[A-ZÁÉÍÓÚÑ][\w.'\-]{1,20}){0,2}"
+    r"(?:,? (?:#|no\.? ?)?\d{1,5})?",
     re.IGNORECASE,
 )
 _BOX = re.compile(r"\b(?:p\.? ?o\.? ?box|apartado(?: postal)?) ?#?\d{1,7}\b", re.IGNORECASE)
 _STATE_ZIP = re.compile(rf"(?<!\w){_STATE},? \d{{5}}(?:-\d{{4}})?(?!\w)")
-_ZIP = re.compile(r"\b(?:zip(?: ?code)?|c[oó]digo postal|postal code|postcode|c\.p\.)[ :]{1,2}(?:is |es )?(?P<value>\d{5}(?:-\d{4})?)\b", re.IGNORECASE)
+_ZIP = re.compile(
+    r"\b(?:zip(?: ?code)?|c[oó]digo postal|postal code|postcode|c\.p\.)[ :]{1,2}"
+    r"(?:is |es )?(?P<value>\d{5}(?:-\d{4})?)\b",
+    re.IGNORECASE,
+)
 _ZIP_PLUS_FOUR = re.compile(r"(?<![\w\-])\d{5}-\d{4}(?![\w\-])")
 _UK = re.compile(r"(?<!\w)[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2}(?!\w)")
 _CANADA = re.compile(r"(?<!\w)[ABCEGHJ-NPRSTVXY]\d[A-Z] ?\d[A-Z]\d(?!\w)")
@@ -48,12 +58,21 @@ def find(text: str) -> Iterator[Hit]:
     digits = any(map(str.isdigit, text))
     if digits:
         yield from _streets(text)
-        for pattern, certain in ((_BOX, True), (_STATE_ZIP, True), (_ROUTE, False), (_UK, True),
-                                 (_CANADA, True), (_ZIP_PLUS_FOUR, False)):
+        for pattern, certain in (
+            (_BOX, True),
+            (_STATE_ZIP, True),
+            (_ROUTE, False),
+            (_UK, True),
+            (_CANADA, True),
+            (_ZIP_PLUS_FOUR, False),
+        ):
             for match in pattern.finditer(text):
                 yield Hit(
-                    start=match.start(), end=match.end(), type="ADDRESS",
-                    score=0.95 if certain else 0.5, certain=certain,
+                    start=match.start(),
+                    end=match.end(),
+                    type="ADDRESS",
+                    score=0.95 if certain else 0.5,
+                    certain=certain,
                 )
         for match in _ZIP.finditer(text):
             yield Hit(
@@ -80,4 +99,6 @@ def _streets(text: str) -> Iterator[Hit]:
 def _looks_named(surface: str) -> bool:
     """Capital letters from the second word on: '14 Birch St', not '2 times a day the right way'."""
     words = surface.split()[1:]
-    return all(word[0].isupper() or word[0].isdigit() or word[0] == "#" for word in words)
+    return words[0].upper() not in ("AM", "PM") and all(
+        word[0].isupper() or word[0].isdigit() or word[0] == "#" for word in words
+    )

@@ -1,0 +1,1 @@
+"""Carelane's de-identification beside presidio-analyzer; see README.md."""
