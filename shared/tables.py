@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     Identity,
@@ -75,6 +76,8 @@ messages = Table(
     Column("settled_at", DateTime(timezone=True)),  # first labelled or needs_review
     Column("first_read_at", DateTime(timezone=True)),
     Column("reviewed_at", DateTime(timezone=True)),  # a person marked it done
+    # Under which equal messages are found; NULL for red-flagged ones, which are never cached.
+    Column("cache_key", Text),
     Column("assignee", Text),  # the user who has taken it
     UniqueConstraint("source", "external_id"),
     _one_of("status", Status),
@@ -147,6 +150,40 @@ outbox = Table(
     _one_of("lane", Lane),
     Index("ix_outbox_lane_id", "lane", "id"),
     Index("ix_outbox_message_id", "message_id"),
+)
+
+#: Labels by the HMAC of a message's text. A trigger puts a person's correction here. A row
+#: without categories is a question that `asked_by` is asking just now.
+label_cache = Table(
+    "label_cache",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("categories", ARRAY(Text)),
+    Column("urgency", Text),
+    Column("tier", Text),  # whose label it is: llm or human
+    Column("model_version", Text),
+    Column("prompt_version", Text),
+    Column("taxonomy_version", Text),
+    Column("hits", Integer, nullable=False, server_default=text("0")),
+    Column("hit_at", DateTime(timezone=True)),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("asked_by", Text),
+    Column("asked_until", DateTime(timezone=True)),
+    _now(),
+    Index("ix_label_cache_expires_at", "expires_at"),
+)
+
+#: What all LLM workers share: one row per provider with its breaker and its rate limit.
+llm_gate = Table(
+    "llm_gate",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("failures", Integer, nullable=False, server_default=text("0")),  # in a row
+    Column("reason", Text),  # of the last one
+    Column("open_until", DateTime(timezone=True)),  # no calls before, then one to try
+    Column("next_request_at", DateTime(timezone=True)),
+    Column("next_token_at", DateTime(timezone=True)),
+    Column("alerted_on", Date),  # day on which 80 % of the budget were reported
 )
 
 #: One row per call to the LLM, paid or failed.
