@@ -82,7 +82,7 @@ class CarelaneSide:
     def clear(self) -> None:
         """Empty the tables."""
         with self._engine.begin() as connection:
-            connection.execute(text("TRUNCATE messages, llm_calls CASCADE"))
+            connection.execute(text("TRUNCATE messages, llm_calls, label_cache CASCADE"))
 
     def submit(self, text: str) -> None:
         """One call of a portal, one message."""
