@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Sequence
@@ -16,11 +17,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from dashboard import queries, session
 from dashboard.context import Context
 from dashboard.live import Hub
+from dashboard.numbers import Numbers
 from dashboard.permissions import Access, Role, asks, may
-from dashboard.routes import health, live, message, sign_in, worklist
+from dashboard.routes import health, live, message, review, sign_in, worklist
 from dashboard.rows import line_of, utc_now
 from dashboard.text_view import urgency_class
-from dashboard.words import TIER_WORDS, reason_words, span_words
+from dashboard.words import ROUTING_WORDS, TIER_WORDS, audit_words, reason_words, span_words
 from shared import logs
 from shared.database import make_engine, transaction
 from shared.errors import SettingsError, StoreError
@@ -64,7 +66,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["carelane"] = shared
     asks(Access.PUBLIC)(app.view_functions["static"])
     session.guard(app, shared.engine, settings)
-    for part in (health, sign_in, worklist, message, live):
+    for part in (health, sign_in, worklist, message, review, live):
         app.register_blueprint(part.blueprint)
     _furnish_templates(app, settings, shared.taxonomy)
     _handle_errors(app)
@@ -91,19 +93,16 @@ def _context(app: Flask, settings: Settings) -> Context:
     engine = make_engine(settings, "carelane dashboard", pool_size=10)
     taxonomy = Taxonomy.load(settings.taxonomy_path)
 
+    numbers = Numbers(engine, taxonomy)
+
     def render_lines(ids: Sequence[UUID]) -> str:
         with transaction(engine) as connection:
             found = queries.lines_by_id(connection, ids)
         template = app.jinja_env.get_template("lines.html")
         return template.render(lines=[line_of(row, taxonomy) for row in found], now=utc_now())
 
-    def render_counts() -> str:
-        with transaction(engine) as connection:
-            counts = queries.counts(connection)
-        return app.jinja_env.get_template("counts.html").render(counts=counts)
-
-    hub = Hub(settings, render_lines, render_counts)
-    return Context(settings=settings, engine=engine, taxonomy=taxonomy, hub=hub)
+    hub = Hub(settings, render_lines, lambda: json.dumps(numbers.now(0.0).counts))
+    return Context(settings=settings, engine=engine, taxonomy=taxonomy, hub=hub, numbers=numbers)
 
 
 def _furnish_templates(app: Flask, settings: Settings, taxonomy: Taxonomy) -> None:
@@ -113,6 +112,10 @@ def _furnish_templates(app: Flask, settings: Settings, taxonomy: Taxonomy) -> No
         csrf_token=session.csrf_token,
         llm_simulated=settings.llm_simulated,
         tier_words=TIER_WORDS,
+        routing_words=ROUTING_WORDS,
+        taxonomy=taxonomy,
+        pages=app.view_functions,
+        audit_words=lambda entry: audit_words(entry["action"], entry["detail"]),
         pool_titles={pool.name: pool.title for pool in taxonomy.pools},
         may=may,
         Access=Access,

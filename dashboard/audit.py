@@ -21,6 +21,13 @@ class Action(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105  a name, not a password
     USER_ADDED = "user_added"
     MESSAGE_READ = "message_read"
+    SEARCHED = "searched"
+    ACCEPTED = "accepted"  # the label that was there is right
+    CORRECTED = "corrected"
+    ASSIGNED = "assigned"
+    DONE = "done"
+    REOPENED = "reopened"
+    UNDONE = "undone"
 
 
 def record(

@@ -8,6 +8,7 @@ from flask import current_app
 from sqlalchemy import Engine
 
 from dashboard.live import Hub
+from dashboard.numbers import Numbers
 from shared.settings import Settings
 from shared.taxonomy import Taxonomy
 
@@ -20,6 +21,7 @@ class Context:
     engine: Engine
     taxonomy: Taxonomy
     hub: Hub
+    numbers: Numbers
 
 
 def context() -> Context:

@@ -199,10 +199,10 @@ class Hub:
 
     def _count_again(self) -> None:
         """The numbers above the list, once for all viewers and not for every change."""
-        now = time.monotonic()
-        if self._recount and now - self._counted_at > _COUNT_EVERY_S:
-            self._recount, self._counted_at = False, now
+        if self._recount and time.monotonic() - self._counted_at > _COUNT_EVERY_S:
+            self._recount = False
             self._tell(_event("counts", self._render_counts()), keep=True)
+            self._counted_at = time.monotonic()
 
     def _publish(self, ids: Sequence[UUID]) -> None:
         try:

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, Select, and_, func, literal, null, or_, select
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    RowMapping,
+    Select,
+    SmallInteger,
+    and_,
+    any_,
+    case,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
+from dashboard.filters import Age, Filters, Show, search_query
+from dashboard.permissions import Access, Role, may
 from dashboard.rows import EXCERPT_CHARS
 from shared.contracts import PROCESSING, Status
-from shared.tables import audit_log, labels, llm_calls, messages
+from shared.tables import audit_log, labels, llm_calls, message_words, messages, users
+from shared.taxonomy import Taxonomy
 
 PAGE_LINES = 50
+MAX_LINES = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +49,6 @@ class Place:
 
 def _lines() -> Select[Any]:
     """The columns of a line; the label is the current one, else the provisional one."""
-    shown = func.coalesce(messages.c.current_label_id, messages.c.provisional_label_id)
     return select(
         messages.c.id,
         messages.c.received_at,
@@ -41,41 +60,109 @@ def _lines() -> Select[Any]:
         messages.c.sender,
         messages.c.first_read_at,
         messages.c.reviewed_at,
+        messages.c.assignee,
         func.left(messages.c.text, EXCERPT_CHARS).label("excerpt"),
         messages.c.current_label_id.is_not(None).label("final"),
         labels.c.categories,
         labels.c.urgency,
         labels.c.tier,
         labels.c.category_confidence,
-        null().label("pool"),
-        null().label("assignee"),
-    ).select_from(messages.outerjoin(labels, labels.c.id == shown))
+        labels.c.pool,
+    ).select_from(messages.outerjoin(labels, labels.c.id == _SHOWN_LABEL))
+
+
+_SHOWN_LABEL = func.coalesce(messages.c.current_label_id, messages.c.provisional_label_id)
 
 
 def worklist(
-    connection: Connection, *, after: Place | None = None, limit: int = PAGE_LINES
+    connection: Connection,
+    filters: Filters,
+    taxonomy: Taxonomy,
+    *,
+    user: str,
+    after: Place | None = None,
+    limit: int = PAGE_LINES,
 ) -> Sequence[RowMapping]:
-    """Open messages by urgency, then age; one more than `limit` when there are more."""
-    statement = _lines().where(messages.c.status != Status.DONE.value)
+    """The messages that `filters` asks for, in its order; one more than `limit` if there are."""
+    newest_first = filters.show.newest_first
+    statement = _lines().where(*conditions(filters, taxonomy, user))
     if after is not None:
-        statement = statement.where(_is_after(after))
-    statement = statement.order_by(
-        messages.c.urgency_rank, messages.c.received_at, messages.c.id
-    ).limit(limit + 1)
-    return connection.execute(statement).mappings().all()
-
-
-def _is_after(place: Place) -> ColumnElement[bool]:
-    return or_(
-        messages.c.urgency_rank > place.rank,
-        and_(
-            messages.c.urgency_rank == place.rank,
-            or_(
-                messages.c.received_at > place.received_at,
-                and_(messages.c.received_at == place.received_at, messages.c.id > place.id),
-            ),
-        ),
+        statement = statement.where(_is_after(after, newest_first=newest_first))
+    m = messages.c
+    order = (
+        (m.received_at.desc(), m.id.desc())
+        if newest_first
+        else (m.urgency_rank, m.received_at, m.id)
     )
+    return connection.execute(statement.order_by(*order).limit(limit + 1)).mappings().all()
+
+
+def _is_after(place: Place, *, newest_first: bool) -> ColumnElement[bool]:
+    m = messages.c
+    if newest_first:
+        return tuple_(m.received_at, m.id) < tuple_(literal(place.received_at), literal(place.id))
+    here = (literal(place.rank, SmallInteger), literal(place.received_at), literal(place.id))
+    return tuple_(m.urgency_rank, m.received_at, m.id) > tuple_(*here)
+
+
+def conditions(filters: Filters, taxonomy: Taxonomy, user: str) -> Iterator[ColumnElement[bool]]:
+    """The WHERE of a worklist, over messages joined with the label shown."""
+    m = messages.c
+    if filters.show is not Show.ALL:
+        yield _in_tab(filters.show)
+    if filters.urgency:
+        yield m.urgency_rank == filters.urgency.rank
+    if filters.pool:
+        names = [each.name for each in taxonomy.categories if each.pool == filters.pool]
+        usual = and_(labels.c.pool.is_(None), labels.c.categories[1].in_(names))
+        yield or_(labels.c.pool == filters.pool, usual)
+    if filters.category:
+        yield literal(filters.category) == any_(labels.c.categories)
+    if filters.tier:
+        yield labels.c.tier == filters.tier.value
+    if filters.age:
+        yield _of_age(filters.age, taxonomy)
+    if filters.unread:
+        yield m.first_read_at.is_(None)
+    if filters.mine:
+        yield m.assignee == user
+    if filters.q:
+        yield m.id.in_(_found(filters.q))
+
+
+def _in_tab(show: Show) -> ColumnElement[bool]:
+    status = messages.c.status
+    if show is Show.OPEN:
+        return status != Status.DONE.value
+    if show is Show.PROCESSING:
+        # Implied by the list of two, and said for the index of open messages.
+        processing = status.in_([each.value for each in PROCESSING])
+        return and_(status != Status.DONE.value, processing)
+    if show is Show.DONE:
+        return status == Status.DONE.value
+    return and_(status != Status.DONE.value, status == show.value)
+
+
+def _of_age(age: Age, taxonomy: Taxonomy) -> ColumnElement[bool]:
+    m = messages.c
+    if age is Age.HOUR:
+        return m.received_at > func.now() - timedelta(hours=1)
+    if age is Age.DAY:
+        return m.received_at < func.now() - timedelta(days=1)
+    targets = {
+        level.name.rank: literal(timedelta(minutes=level.target_minutes))
+        for level in taxonomy.urgencies
+    }
+    late = m.received_at < func.now() - case(targets, value=m.urgency_rank)
+    return and_(m.first_read_at.is_(None), m.status != Status.DONE.value, late)
+
+
+def _found(words: str) -> CompoundSelect[Any]:
+    query = search_query(words)
+    by_words = select(message_words.c.message_id).where(
+        message_words.c.words.op("@@")(func.to_tsquery("simple", query)) if query else false()
+    )
+    return union_all(by_words, select(messages.c.id).where(messages.c.patient_ref == words))
 
 
 def lines_by_id(connection: Connection, ids: Sequence[UUID]) -> Sequence[RowMapping]:
@@ -83,18 +170,42 @@ def lines_by_id(connection: Connection, ids: Sequence[UUID]) -> Sequence[RowMapp
     return connection.execute(_lines().where(messages.c.id.in_(ids))).mappings().all()
 
 
-def counts(connection: Connection) -> RowMapping:
-    """How many are open, processing, in need of a person, and by urgency."""
-    processing = messages.c.status.in_([status.value for status in PROCESSING])
-    is_open = messages.c.status != Status.DONE.value
-    statement = select(
-        func.count().label("open"),
-        func.count().filter(processing).label("processing"),
-        func.count().filter(messages.c.status == Status.NEEDS_REVIEW.value).label("needs_review"),
-        func.count().filter(messages.c.urgency_rank == literal(0)).label("emergent"),
-        func.count().filter(messages.c.urgency_rank == literal(1)).label("urgent"),
-    ).where(is_open)
-    return connection.execute(statement).mappings().one()
+def facets(connection: Connection) -> Sequence[RowMapping]:
+    """Open messages counted by everything that the page counts by."""
+    m = messages.c
+    by = (
+        m.status,
+        m.urgency_rank,
+        m.assignee,
+        m.first_read_at.is_(None).label("unread"),
+        labels.c.categories,
+        labels.c.pool,
+    )
+    statement = (
+        select(*by, func.count().label("messages"))
+        .select_from(messages.outerjoin(labels, labels.c.id == _SHOWN_LABEL))
+        .where(m.status != Status.DONE.value)
+        .group_by(*by)
+    )
+    return connection.execute(statement).mappings().all()
+
+
+def first_read(connection: Connection) -> Sequence[RowMapping]:
+    """Time to first read of the last day's messages, by the urgency that they have now."""
+    m = messages.c
+    waited = func.extract("epoch", m.first_read_at - m.received_at)
+    statement = (
+        select(
+            m.urgency_rank,
+            func.count().label("messages"),
+            func.count(m.first_read_at).label("read"),
+            func.percentile_cont(0.5).within_group(waited).label("median_s"),
+            func.percentile_cont(0.9).within_group(waited).label("p90_s"),
+        )
+        .where(m.received_at > func.now() - timedelta(days=1))
+        .group_by(m.urgency_rank)
+    )
+    return connection.execute(statement).mappings().all()
 
 
 def message(connection: Connection, message_id: UUID) -> RowMapping | None:
@@ -119,6 +230,9 @@ def label_history(connection: Connection, message_id: UUID) -> Sequence[RowMappi
             llm_calls.c.model.label("llm_model"),
             llm_calls.c.simulated,
             llm_calls.c.messages.label("llm_messages"),
+            llm_calls.c.prompt_tokens,
+            llm_calls.c.cached_tokens,
+            llm_calls.c.completion_tokens,
         )
         .select_from(labels.outerjoin(llm_calls, llm_calls.c.id == labels.c.llm_call_id))
         .where(labels.c.message_id == message_id)
@@ -136,3 +250,21 @@ def message_audit(connection: Connection, message_id: UUID) -> Sequence[RowMappi
         .limit(100)
     )
     return connection.execute(statement).mappings().all()
+
+
+def same_patient(
+    connection: Connection, patient_ref: str, but: UUID, limit: int = 20
+) -> Sequence[RowMapping]:
+    """Other messages of a patient, newest first."""
+    m = messages.c
+    statement = _lines().where(m.patient_ref == patient_ref, m.id != but)
+    return (
+        connection.execute(statement.order_by(m.received_at.desc()).limit(limit)).mappings().all()
+    )
+
+
+def staff(connection: Connection) -> Sequence[str]:
+    """The names of those who can be given messages."""
+    roles = [role.value for role in Role if may(role, Access.WORK_MESSAGES)]
+    statement = select(users.c.name).where(users.c.role.in_(roles), users.c.disabled_at.is_(None))
+    return connection.execute(statement.order_by(users.c.name)).scalars().all()

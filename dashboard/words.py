@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from shared.contracts import Tier
 
@@ -64,6 +65,16 @@ ROUTING_WORDS: Final = {
 }
 
 
+_ACTIONS: Final = {
+    "message_read": "read it",
+    "accepted": "confirmed the label",
+    "corrected": "changed the label",
+    "done": "marked it done",
+    "reopened": "opened it again",
+    "undone": "undid their last decision",
+}
+
+
 def reason_words(code: str | None) -> str:
     """A sentence for a stored reason; an unknown code is shown as it is, in plain words."""
     if not code:
@@ -76,6 +87,15 @@ def reason_words(code: str | None) -> str:
     return f"The machine could not decide ({code.replace('_', ' ')})."
 
 
+def audit_words(action: str, detail: Mapping[str, Any]) -> str:
+    """What an entry of the audit log says that somebody did, after their name."""
+    before, after = detail.get("before") or {}, detail.get("after") or {}
+    if action == "assigned":
+        to = after.get("assignee")
+        return f"gave it to {to}" if to else f"took it from {before.get('assignee') or 'nobody'}"
+    return _ACTIONS.get(action, action.replace("_", " "))
+
+
 def span_words(span: timedelta) -> str:
     """A length of time in at most two units: "40 s", "7 min", "3 h 05 min", "2 d 4 h"."""
     seconds = max(0, int(span.total_seconds()))
@@ -86,6 +106,6 @@ def span_words(span: timedelta) -> str:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     if hours < 24:
-        return f"{hours} h {minutes:02d} min"
+        return f"{hours} h {minutes:02d} min" if minutes else f"{hours} h"
     days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h"
+    return f"{days} d {hours} h" if hours else f"{days} d"

@@ -8,18 +8,19 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, func, insert, select, update
 from werkzeug.test import TestResponse
 
-from dashboard import accounts
 from dashboard.app import create_app
 from dashboard.permissions import Role
 from localstack.stack import die_with_parent, free_port
@@ -28,7 +29,7 @@ from shared.database import transaction
 from shared.ids import new_message_id
 from shared.notify import notify_messages
 from shared.settings import Settings
-from shared.tables import labels, messages
+from shared.tables import labels, messages, users
 from tests.services import environment, eventually
 
 PASSWORD = "four quiet brown herons"
@@ -149,11 +150,22 @@ class Person:
         return self.post("/sign-in", {"name": self.name, "password": password})
 
 
+@lru_cache(maxsize=1)
+def _cheap_hash() -> str:
+    # Each of a hundred tests signs somebody in; the real cost has a test of its own.
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+
+
 def add_user(engine: Engine, name: str, role: Role) -> None:
     """A user whose one-time password is already changed to PASSWORD."""
-    once = accounts.add_user(engine, name, role)
-    user = accounts.sign_in(engine, name, once, "127.0.0.1")
-    accounts.change_password(engine, user, once, PASSWORD)
+    row = {
+        "name": name,
+        "role": role.value,
+        "password_hash": _cheap_hash(),
+        "must_change_password": False,
+    }
+    with transaction(engine) as connection:
+        connection.execute(insert(users).values(row))
 
 
 @pytest.fixture

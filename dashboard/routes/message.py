@@ -36,6 +36,12 @@ def show(message_id: UUID) -> str:
         audit.record(connection, user.name, Action.MESSAGE_READ, message_id)
         history = queries.label_history(connection, message_id)
         log = queries.message_audit(connection, message_id)
+        others = (
+            queries.same_patient(connection, found["patient_ref"], message_id)
+            if found["patient_ref"]
+            else []
+        )
+        staff = queries.staff(connection)
     line = line_of(found, shared.taxonomy)
     return render_template(
         "message.html",
@@ -44,8 +50,9 @@ def show(message_id: UUID) -> str:
         pieces=pieces(found["text"], line.flags),
         history=history,
         log=log,
+        others=[line_of(row, shared.taxonomy) for row in others],
+        staff=staff,
         now=utc_now(),
-        position=shared.hub.position,
     )
 
 

@@ -1,17 +1,22 @@
-"""The worklist: what is open, the most urgent first."""
+"""The worklist: what is open, the most urgent first; filtered and searched by the link."""
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from uuid import UUID
 
 from flask import Blueprint, abort, render_template, request
 
-from dashboard import queries
+from dashboard import audit, queries
+from dashboard import session as sessions
+from dashboard.audit import Action
 from dashboard.context import context
+from dashboard.filters import Age, Filters, Show
 from dashboard.permissions import Access, asks
-from dashboard.queries import PAGE_LINES, Place
+from dashboard.queries import MAX_LINES, PAGE_LINES, Place
 from dashboard.rows import Line, line_of, utc_now
+from shared.contracts import Tier
 from shared.database import transaction
 
 blueprint = Blueprint("worklist", __name__)
@@ -22,29 +27,46 @@ blueprint = Blueprint("worklist", __name__)
 def index() -> str:
     """The list, a page of it from the place in `after` on."""
     shared = context()
+    user = sessions.user().name
+    filters = Filters.from_args(request.args, shared.taxonomy)
     after = place_from(request.args.get("after"))
+    limit = min(max(request.args.get("lines", PAGE_LINES, int), 1), MAX_LINES)
     # Before the query: what changes after this is in the stream, what changed before is in the
     # query's snapshot, and what is in both does no harm.
     position = shared.hub.position
     with transaction(shared.engine) as connection:
-        found = queries.worklist(connection, after=after)
-        counts = queries.counts(connection)
-    lines = [line_of(row, shared.taxonomy) for row in found[:PAGE_LINES]]
-    more = place_text(lines[-1]) if len(found) > PAGE_LINES else None
+        found = queries.worklist(
+            connection, filters, shared.taxonomy, user=user, after=after, limit=limit
+        )
+        if filters.q and after is None and not request.args.get("lines"):
+            # That somebody searched, and how much came; the words may name a patient.
+            audit.record(connection, user, Action.SEARCHED, lines=len(found))
+    lines = [line_of(row, shared.taxonomy) for row in found[:limit]]
     return render_template(
         "worklist.html",
         lines=lines,
-        counts=counts,
-        more=more,
+        filters=filters,
+        script_filters=json.dumps(filters.for_script(user)),
+        more=_more(filters, lines[-1]) if len(found) > limit else None,
         first_page=after is None,
         position=position,
+        numbers=shared.numbers.now(),
         now=utc_now(),
+        Show=Show,
+        Age=Age,
+        Tier=Tier,
     )
+
+
+def _more(filters: Filters, last: Line) -> str:
+    link = filters.link()
+    return f"{link}{'&' if '?' in link else '?'}after={place_text(last)}"
 
 
 def place_text(line: Line) -> str:
     """A line's place in the order, for a link."""
-    return f"{line.rank}~{line.received_at.isoformat()}~{line.id}"
+    at = line.received_at.isoformat().replace("+00:00", "Z")
+    return f"{line.rank}~{at}~{line.id}"
 
 
 def place_from(value: str | None) -> Place | None:

@@ -10,6 +10,7 @@
   const list = () => document.getElementById("lines");
   const note = document.getElementById("live-state");
   const waiting = new Map(); // id -> new <li>, not yet placed
+  const recent = []; // [position, html] of the last events
   let source = null;
   let hovering = false;
   let lastTouch = 0;
@@ -21,8 +22,8 @@
     const m = Math.floor(s / 60);
     if (m < 60) return `${m} min`;
     const h = Math.floor(m / 60);
-    if (h < 24) return `${h} h ${String(m % 60).padStart(2, "0")} min`;
-    return `${Math.floor(h / 24)} d ${h % 24} h`;
+    if (h < 24) return m % 60 ? `${h} h ${String(m % 60).padStart(2, "0")} min` : `${h} h`;
+    return h % 24 ? `${Math.floor(h / 24)} d ${h % 24} h` : `${Math.floor(h / 24)} d`;
   }
 
   function age(line) {
@@ -44,23 +45,54 @@
 
   // --- Order -------------------------------------------------------------------------------------
   function order(a, b) {
-    return (
-      Number(a.dataset.rank) - Number(b.dataset.rank) ||
-      COLLATE(a.dataset.received, b.dataset.received) ||
-      COLLATE(a.id, b.id)
-    );
+    const byTime = COLLATE(a.dataset.received, b.dataset.received) || COLLATE(a.id, b.id);
+    if (section().dataset.newestFirst === "yes") return -byTime;
+    return Number(a.dataset.rank) - Number(b.dataset.rank) || byTime;
   }
 
+  const PROCESSING = ["processing", "second_opinion"];
+
+  /* Whether the list's filters ask for this line; the same rules as dashboard/queries.py. */
   function belongs(line) {
-    return line.dataset.state !== "done";
+    const wants = JSON.parse(section().dataset.filters);
+    const has = line.dataset;
+    const seconds = (Date.now() - Date.parse(has.received)) / 1000;
+    if (has.gone) return false;
+    if (wants.show === "open" && has.state === "done") return false;
+    if (wants.show === "processing" && !PROCESSING.includes(has.state)) return false;
+    if (["needs_review", "labelled", "done"].includes(wants.show) && has.state !== wants.show) return false;
+    if (wants.rank !== undefined && Number(has.rank) !== wants.rank) return false;
+    if (wants.pool && has.pool !== wants.pool) return false;
+    if (wants.category && !has.categories.split(" ").includes(wants.category)) return false;
+    if (wants.tier && has.tier !== wants.tier) return false;
+    if (wants.unread && !line.classList.contains("unread")) return false;
+    if (wants.mine && has.assignee !== wants.mine) return false;
+    if (wants.age === "hour" && seconds > 3600) return false;
+    if (wants.age === "day" && seconds < 86400) return false;
+    if (wants.age === "overdue" && !(has.targetMin && seconds > Number(has.targetMin) * 60)) return false;
+    return true;
   }
 
   function inReach(line) {
+    // Only the server knows what a search finds; it is asked again now and then.
+    if (JSON.parse(section().dataset.filters).q) {
+      searchAgain();
+      return false;
+    }
     // Later pages, and what sorts behind the last line of a full page, are not shown here.
     if (section().dataset.firstPage !== "yes") return false;
-    const more = section().querySelector(".more");
+    const more = document.querySelector("#more a");
     const last = list().lastElementChild;
     return !more || !last || order(line, last) < 0;
+  }
+
+  let searching = 0;
+  function searchAgain() {
+    if (searching) return;
+    searching = setTimeout(() => {
+      searching = 0;
+      readAnew();
+    }, 5000);
   }
 
   function place(line) {
@@ -86,18 +118,19 @@
     return hovering || list().contains(document.activeElement) || Date.now() - lastTouch < 3000;
   }
 
-  function change(fresh) {
+  function change(fresh, known = false) {
     age(fresh);
     const shown = document.getElementById(fresh.id);
     if (shown && list().contains(shown)) {
       const focus = shown.contains(document.activeElement);
-      if (shown.classList.contains("cursor")) fresh.classList.add("cursor");
+      fresh.querySelector(".pick input").checked = shown.querySelector(".pick input").checked;
+      if (fresh.outerHTML === shown.outerHTML) return;
       shown.replaceWith(fresh);
       fresh.classList.add("changed");
-      if (focus) fresh.querySelector("a").focus({ preventScroll: true });
+      if (focus) fresh.querySelector("a.open").focus({ preventScroll: true });
       if (!belongs(fresh) || outOfPlace(fresh)) waiting.set(fresh.id, fresh);
       else waiting.delete(fresh.id);
-    } else if (belongs(fresh) && inReach(fresh)) {
+    } else if (known || (belongs(fresh) && inReach(fresh))) {
       waiting.set(fresh.id, fresh);
     } else {
       waiting.delete(fresh.id);
@@ -110,7 +143,8 @@
         line.remove();
         continue;
       }
-      const isNew = !line.parentElement;
+      if (line.isConnected && !list().contains(line)) continue;
+      const isNew = !line.isConnected;
       place(line);
       if (isNew) line.classList.add("arrived");
     }
@@ -151,29 +185,39 @@
     note.className = `live-state ${kind}`;
   }
 
-  function readAnew() {
-    // Not all viewers in the same moment.
-    setTimeout(async () => {
-      const response = await fetch(location.href, { headers: { Accept: "text/html" } });
-      if (response.redirected) location.reload();
-      if (!response.ok) return;
-      const page = new DOMParser().parseFromString(await response.text(), "text/html");
-      const fresh = page.getElementById("lines");
-      if (!fresh) return;
-      const seen = new Set();
-      for (const line of [...fresh.children]) {
-        seen.add(line.id);
-        change(document.adoptNode(line));
-      }
-      for (const line of [...list().children]) if (!seen.has(line.id)) line.remove();
-      swapCounts(page.getElementById("counts"));
-      section().dataset.position = page.getElementById("worklist").dataset.position;
-      later();
-    }, Math.random() * 1000);
+  async function readAnew() {
+    const url = new URL(location.href);
+    url.searchParams.set("lines", Math.min(500, Math.max(50, list().children.length)));
+    const response = await fetch(url).catch(() => null);
+    if (!response?.ok) return;
+    if (response.redirected) {
+      location.reload();
+      return;
+    }
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    const fresh = page.getElementById("lines");
+    if (!fresh) return;
+    const seen = new Set();
+    for (const line of [...fresh.children]) {
+      seen.add(line.id);
+      change(document.adoptNode(line), true);
+    }
+    for (const line of list().children) {
+      if (seen.has(line.id)) continue;
+      line.dataset.gone = "yes";
+      waiting.set(line.id, line);
+    }
+    document.getElementById("more").replaceChildren(...page.getElementById("more").childNodes);
+    htmx.process(document.getElementById("more"));
+    section().dataset.position = page.getElementById("worklist").dataset.position;
+    later();
   }
 
-  function swapCounts(fresh) {
-    if (fresh) document.getElementById("counts").replaceChildren(...fresh.childNodes);
+  function showCounts(counts) {
+    for (const element of document.querySelectorAll("[data-count]")) {
+      const count = counts[element.dataset.count] ?? 0;
+      element.textContent = element.dataset.title ? `${element.dataset.title} (${count})` : count;
+    }
   }
 
   function parse(html) {
@@ -182,18 +226,37 @@
     return template.content;
   }
 
+  function take(html) {
+    for (const line of [...parse(html).querySelectorAll("li")]) change(line);
+    later();
+  }
+
+  /* A list that htmx just put in was read some moments ago: what came since is applied again. */
+  function catchUp() {
+    waiting.clear();
+    const [epoch, number] = section().dataset.position.split(":");
+    for (const [position, html] of recent) {
+      const [itsEpoch, itsNumber] = position.split(":");
+      if (itsEpoch === epoch && Number(itsNumber) > Number(number)) take(html);
+    }
+    for (const line of list().children) age(line);
+    bar();
+  }
+
   function connect() {
     source = new EventSource(`/live?since=${encodeURIComponent(section().dataset.position)}`);
     source.addEventListener("open", () => say("Live", "on"));
     source.addEventListener("lines", (event) => {
       say("Live", "on");
-      for (const line of [...parse(event.data).querySelectorAll("li")]) change(line);
-      later();
+      recent.push([event.lastEventId, event.data]);
+      if (recent.length > 200) recent.shift();
+      take(event.data);
     });
-    source.addEventListener("counts", (event) => swapCounts(parse(event.data).querySelector("ul")));
+    source.addEventListener("counts", (event) => showCounts(JSON.parse(event.data)));
     source.addEventListener("resync", () => {
       say("Live", "on");
-      readAnew();
+      // Not all viewers in the same moment.
+      setTimeout(readAnew, Math.random() * 1000);
     });
     source.addEventListener("lost", () => say("Database away: the list may be out of date", "off"));
     source.addEventListener("error", () => {
@@ -242,10 +305,34 @@
     for (const line of list().children) age(line);
     later();
   }, 5000);
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.target.id === "worklist") catchUp();
+    else for (const line of list().children) age(line);
+  });
   window.addEventListener("pagehide", () => source && source.close());
   window.addEventListener("pageshow", (event) => {
     if (event.persisted) location.reload();
   });
+  /* What one has decided oneself takes effect at once, and the keyboard goes on to the next line. */
+  function own(lines) {
+    for (const fresh of lines) {
+      const shown = document.getElementById(fresh.id);
+      const next = shown?.contains(document.activeElement) && (shown.nextElementSibling || shown.previousElementSibling);
+      change(fresh);
+      if (shown && !belongs(fresh)) {
+        waiting.delete(fresh.id);
+        fresh.remove();
+        if (next && next.isConnected) next.querySelector("a.open").focus({ preventScroll: true });
+      } else if (!shown && waiting.has(fresh.id)) {
+        waiting.delete(fresh.id);
+        place(fresh);
+      }
+    }
+    document.getElementById("empty").hidden = list().children.length > 0;
+    bar();
+  }
+  window.carelane = { own };
+
   for (const line of list().children) age(line);
   connect();
 })();

@@ -143,6 +143,168 @@ def test_a_done_message_leaves_every_open_list(worklist: Callable[[], Page], sto
     expect(page.locator("#empty")).to_be_visible()
 
 
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def test_the_list_is_worked_by_keys_alone(worklist: Callable[[], Page], store: Store) -> None:
+    first, second, third = (store.labelled(f"message {n}", minutes_ago=90 - n) for n in range(3))
+    page = worklist()
+
+    press(page, "j", "j", "1")
+    expect(page.locator("#said")).to_contain_text("Label changed.")
+    expect(page.locator(f"#m-{second}")).to_contain_text("Emergent")
+    press(page, "u")
+    expect(page.locator("#said")).to_contain_text("Undone.")
+    expect(page.locator(f"#m-{second}")).to_contain_text("Routine")
+
+    press(page, "c")
+    expect(page.locator("#change")).to_be_visible()
+    press(page, "g", "2", "Enter")
+    expect(page.locator(f"#m-{second}")).to_contain_text("Billing")
+    expect(page.locator(f"#m-{second}")).to_contain_text("Urgent")
+
+    press(page, "m")
+    expect(page.locator(f"#m-{second}")).to_contain_text("ada")
+    press(page, "d")
+    expect(page.locator(f"#m-{second}")).to_have_count(0)
+    assert store.read(second).status == "done"
+    assert store.read(first).status == store.read(third).status == "labelled"
+    expect(page.locator(f"#m-{third} a.open")).to_be_focused()
+    press(page, "Enter")
+    expect(page.get_by_role("heading", name="Labels")).to_be_visible()
+
+
+def test_the_line_under_the_cursor_keeps_its_place_and_focus_while_others_change(
+    worklist: Callable[[], Page], store: Store
+) -> None:
+    store.labelled(minutes_ago=90)
+    here = store.message(minutes_ago=1)
+    page = worklist()
+    press(page, "j", "j")
+    link = page.locator(f"#m-{here} a.open")
+    expect(link).to_be_focused()
+    before = link.bounding_box()
+
+    store.message("I have chest pain", flags=[FLAG])
+    store.label(here, urgency=Urgency.EMERGENT)
+
+    expect(page.locator(f"#m-{here}")).to_contain_text("Emergent")
+    expect(page.locator("#waiting")).to_contain_text("2 lines")
+    expect(link).to_be_focused()
+    assert link.bounding_box() == before
+    press(page, "n")
+    expect(page.locator("#lines > li").first).to_have_id(f"m-{here}")
+
+
+def test_several_messages_are_marked_done_at_once_and_undone(
+    worklist: Callable[[], Page], store: Store
+) -> None:
+    ids = [store.labelled(minutes_ago=90 - n) for n in range(4)]
+    page = worklist()
+
+    press(page, "j", "x", "j", "x")
+    expect(page.locator("#bulk-count")).to_have_text("2 selected")
+    page.locator("#bulk").get_by_role("button", name="Done").click()
+    expect(page.locator("#lines > li")).to_have_count(2)
+    page.locator("#said").get_by_role("button", name="Undo").click()
+
+    expect(page.locator("#lines > li")).to_have_count(4)
+    assert [store.read(each).status for each in ids] == ["labelled"] * 4
+
+
+def test_a_filter_applies_at_once_and_goes_on_living(
+    worklist: Callable[[], Page], store: Store
+) -> None:
+    billing = store.labelled(category="billing")
+    refill = store.labelled()
+    page = worklist()
+
+    page.get_by_label("Category").select_option("billing")
+    expect(page.locator(f"#m-{refill}")).to_have_count(0)
+    expect(page.locator(f"#m-{billing}")).to_be_visible()
+    another = store.labelled(category="billing")
+    other = store.labelled(category="results")
+
+    expect(page.locator(f"#m-{another}")).to_be_visible()
+    expect(page.locator("[data-count='show:open']")).to_have_text("4")
+    expect(page.locator(f"#m-{other}")).to_have_count(0)
+    assert page.url.endswith("category=billing")
+    assert page.evaluate("window.neverReloaded")
+
+
+def test_searching_finds_words_while_they_are_typed(
+    worklist: Callable[[], Page], store: Store
+) -> None:
+    wanted = store.labelled("my sertraline makes me dizzy")
+    store.labelled("another thing")
+    page = worklist()
+
+    press(page, "/")
+    page.keyboard.type("sertr")
+
+    expect(page.locator("#lines > li")).to_have_count(1)
+    expect(page.locator(f"#m-{wanted}")).to_be_visible()
+    expect(page.locator("#q")).to_be_focused()
+
+
+def test_more_lines_come_below_and_stay(worklist: Callable[[], Page], store: Store) -> None:
+    for n in range(60):
+        store.labelled(minutes_ago=200 - n)
+    page = worklist()
+    expect(page.locator("#lines > li")).to_have_count(50)
+
+    page.get_by_role("link", name="Show more").click()
+    expect(page.locator("#lines > li")).to_have_count(60)
+    urgent = store.labelled(urgency=Urgency.URGENT)
+
+    expect(page.locator("#lines > li").first).to_have_id(f"m-{urgent}")
+    expect(page.locator("#lines > li")).to_have_count(61)
+
+
+def test_the_message_page_is_worked_by_keys_too(
+    worklist: Callable[[], Page], store: Store
+) -> None:
+    message_id = store.labelled()
+    page = worklist()
+    page.goto(f"/messages/{message_id}")
+
+    press(page, "c", "d", "1", "Enter")
+    expect(page.locator("#message h1")).to_contain_text("Results")
+    expect(page.locator("#message h1")).to_contain_text("Emergent")
+    expect(page.locator("#said")).to_contain_text("Label changed.")
+    press(page, "u")
+    expect(page.locator("#message h1")).to_contain_text("Refill")
+    press(page, "?")
+
+    expect(page.locator("#help")).to_be_visible()
+
+
+def test_a_lost_server_is_said_and_what_was_missed_is_caught_up(
+    worklist: Callable[[], Page],
+    store: Store,
+    page: Page,
+    dashboard_server: Server,
+    engine: Engine,
+) -> None:
+    worklist()
+    with transaction(engine) as connection:
+        connection.execute(text("ALTER TABLE messages RENAME TO messages_away"))
+    message_id = None
+    try:
+        page.context.set_offline(True)
+        expect(page.locator("#live-state.off")).to_contain_text("may be out of date")
+    finally:
+        with transaction(engine) as connection:
+            connection.execute(text("ALTER TABLE messages_away RENAME TO messages"))
+    message_id = store.labelled()
+    page.context.set_offline(False)
+
+    expect(page.locator("#live-state")).to_have_text("Live")
+    expect(page.locator(f"#m-{message_id}")).to_be_visible()
+
+
 def test_the_first_sign_in_leads_through_a_password_of_ones_own(page: Page, engine: Engine) -> None:
     once = accounts.add_user(engine, "ada", Role.CLINICIAN)
 

@@ -1,0 +1,248 @@
+/* Keys, selection and decisions, on the worklist and on a message's page. The server decides and
+   answers with the lines as they are then; nothing here pretends that something is stored. */
+"use strict";
+(() => {
+  const section = () => document.getElementById("worklist");
+  const list = () => document.getElementById("lines");
+  const change = document.getElementById("change");
+  const help = document.getElementById("help");
+  const page = document.getElementById("message");
+  const work = () => (page || section())?.dataset.mayWork === "yes";
+  let undoToken = null;
+  let changing = [];
+
+  const csrf = () => JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRF-Token"];
+  const lines = () => [...(list()?.children ?? [])];
+  const cursor = () => document.activeElement?.closest?.(".line") ?? null;
+  const picked = () => lines().filter((line) => line.querySelector(".pick input").checked);
+  const id = (line) => line.dataset.id;
+
+  function targets() {
+    if (page) return [page.dataset.id];
+    const chosen = picked();
+    if (chosen.length) return chosen.map(id);
+    const here = cursor();
+    return here ? [id(here)] : [];
+  }
+
+  // --- Telling -----------------------------------------------------------------------------------
+  let fading = 0;
+  function say(words, token, failed) {
+    const box = document.getElementById("said");
+    box.replaceChildren(document.createTextNode(words));
+    box.classList.toggle("failed", Boolean(failed));
+    if (token) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "link";
+      button.textContent = "Undo (u)";
+      button.addEventListener("click", undo);
+      box.append(" ", button);
+    }
+    box.classList.add("shown");
+    clearTimeout(fading);
+    fading = setTimeout(() => box.classList.remove("shown"), 12000);
+  }
+
+  async function post(path, fields) {
+    const body = new URLSearchParams(fields);
+    let response;
+    try {
+      response = await fetch(path, {
+        method: "POST",
+        body,
+        headers: { Accept: "application/json", "X-CSRF-Token": csrf() },
+      });
+    } catch {
+      say("Not saved: the server cannot be reached. Try again.", null, true);
+      return null;
+    }
+    if (response.redirected || response.status === 401) {
+      location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
+      return null;
+    }
+    if (!response.ok) {
+      const told = new DOMParser().parseFromString(await response.text(), "text/html");
+      say(`Not saved. ${told.querySelector("main p")?.textContent ?? ""}`, null, true);
+      return null;
+    }
+    return response.json();
+  }
+
+  function show(answer) {
+    undoToken = answer.undo ?? null;
+    if (page) {
+      // The page holds history and audit too; it is short, so it is read again whole.
+      sessionStorage.setItem("said", JSON.stringify(answer));
+      location.reload();
+      return;
+    }
+    say(answer.said, undoToken);
+    const template = document.createElement("template");
+    template.innerHTML = answer.lines;
+    window.carelane.own([...template.content.querySelectorAll("li")]);
+    for (const line of picked()) line.querySelector(".pick input").checked = false;
+    bulk();
+  }
+
+  async function decide(action, more = {}, ids = targets()) {
+    if (!ids.length || !work()) return;
+    const fields = [["action", action], ...ids.map((each) => ["ids", each]), ...Object.entries(more)];
+    const answer = await post("/messages/decide", fields);
+    if (answer) show(answer);
+  }
+
+  async function undo() {
+    if (!undoToken) return;
+    const token = undoToken;
+    undoToken = null;
+    const answer = await post("/messages/undo", [["token", token]]);
+    if (answer) show(answer);
+  }
+
+  // --- The change form ---------------------------------------------------------------------------
+  function openChange(ids = targets()) {
+    if (!ids.length || !change) return;
+    changing = ids;
+    const form = document.getElementById("change-form");
+    form.reset();
+    const line = ids.length === 1 ? document.getElementById(`m-${ids[0]}`) || page : null;
+    if (line) {
+      const first = line.dataset.categories.trim().split(" ")[0];
+      for (const [name, value] of [["category", first], ["urgency", line.dataset.urgency]]) {
+        const box = value && form.querySelector(`[name=${name}][value="${CSS.escape(value)}"]`);
+        if (box) box.checked = true;
+      }
+    }
+    const title = ids.length === 1 ? "Change the label" : `Change ${ids.length} labels`;
+    document.getElementById("change-title").textContent = title;
+    change.showModal();
+    (form.querySelector("[name=category]:checked") || form.querySelector("[name=category]")).focus();
+  }
+
+  function saveChange(event) {
+    event.preventDefault();
+    const fields = Object.fromEntries(new FormData(event.target));
+    change.close();
+    decide("corrected", fields, changing);
+  }
+
+  if (change) {
+    document.getElementById("change-form").addEventListener("submit", saveChange);
+    change.querySelector("[data-close]").addEventListener("click", () => change.close());
+    change.addEventListener("keydown", (event) => {
+      if (event.target.matches("input:not([type=radio]), select")) return;
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const box = change.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
+      if (box) {
+        event.preventDefault();
+        box.checked = true;
+        box.focus();
+      } else if (event.key === "Enter" && event.target.matches("[type=radio]")) {
+        event.preventDefault();
+        document.getElementById("change-form").requestSubmit();
+      }
+    });
+  }
+
+  // --- Selection ---------------------------------------------------------------------------------
+  function bulk() {
+    const bar = document.getElementById("bulk");
+    if (!bar) return;
+    const count = picked().length;
+    bar.hidden = count === 0;
+    document.getElementById("bulk-count").textContent = `${count} selected`;
+  }
+
+  document.addEventListener("change", (event) => {
+    if (event.target.matches(".pick input")) bulk();
+  });
+
+  function clear() {
+    for (const line of picked()) line.querySelector(".pick input").checked = false;
+    bulk();
+  }
+
+  // --- Keys --------------------------------------------------------------------------------------
+  function step(by) {
+    const all = lines();
+    if (!all.length) return;
+    const at = all.indexOf(cursor());
+    const next = at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(Math.max(at + by, 0), all.length - 1);
+    const link = all[next].querySelector("a.open");
+    link.focus({ preventScroll: true });
+    all[next].scrollIntoView({ block: "nearest" });
+    if (by > 0 && next >= all.length - 3) document.querySelector("#more a")?.click();
+  }
+
+  function current(name) {
+    const line = page || (picked().length ? null : cursor());
+    return line ? line.dataset[name] : null;
+  }
+
+  function assign() {
+    const me = (page || section()).dataset.user;
+    decide("assigned", { to: current("assignee") === me ? "nobody" : "me" });
+  }
+
+  const urgencies = { 1: "emergent", 2: "urgent", 3: "routine" };
+  const keys = {
+    j: () => step(1),
+    k: () => step(-1),
+    a: () => decide("accepted"),
+    c: () => openChange(),
+    m: assign,
+    d: () => decide(current("state") === "done" ? "reopened" : "done"),
+    u: undo,
+    x: () => {
+      const box = cursor()?.querySelector(".pick input");
+      if (box) {
+        box.checked = !box.checked;
+        bulk();
+      }
+    },
+    g: () => location.assign("/"),
+    "/": () => document.getElementById("q")?.focus(),
+    "?": () => help?.showModal(),
+    Escape: clear,
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (document.querySelector("dialog[open]")) return;
+    if (event.target.matches("textarea, select, input:not([type=checkbox])")) {
+      if (event.key === "Escape") event.target.blur();
+      return;
+    }
+    const act = urgencies[event.key]
+      ? () => decide("corrected", { urgency: urgencies[event.key] })
+      : keys[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-do]");
+    if (!button) return;
+    const what = button.dataset.do;
+    if (what === "change") openChange();
+    else if (what === "clear") clear();
+    else if (what === "help") help?.showModal();
+    else if (what === "assigned") assign();
+    else if (what === "undo") undo();
+    else decide(what);
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.id === "assign-to") decide("assigned", { to: event.target.value });
+  });
+
+  // A decision on a message's page reloads it; what was said comes after.
+  const before = sessionStorage.getItem("said");
+  if (before && page) {
+    sessionStorage.removeItem("said");
+    const answer = JSON.parse(before);
+    undoToken = answer.undo ?? null;
+    say(answer.said, undoToken);
+  }
+})();

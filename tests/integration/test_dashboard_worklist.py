@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+
+from dashboard.permissions import Role
+from shared.contracts import Status, Tier, Urgency
+from shared.tables import audit_log
+from tests.dashboard_pages import Person, Store
+from tests.integration.test_dashboard_pages import ids_in_order
+
+pytestmark = pytest.mark.integration
+
+SignedIn = Callable[[Role], Person]
+
+
+@pytest.fixture
+def ada(signed_in: SignedIn) -> Person:
+    return signed_in(Role.CLINICIAN)
+
+
+@pytest.fixture
+def found(ada: Person, store: Store) -> dict[str, str]:
+    """One message of each kind, by name."""
+    made: dict[str, UUID] = {
+        "queued": store.message("queued text"),
+        "escalated": store.message("escalated text"),
+        "review": store.labelled("review text", category="results", minutes_ago=9),
+        "billing": store.labelled("a bill", category="billing", first_read_at="2026-01-01Z"),
+        "urgent": store.labelled("urgent text", urgency=Urgency.URGENT, minutes_ago=300),
+        "old": store.labelled("old text", category="other", minutes_ago=2000),
+        "mine": store.labelled("mine text", category="other", assignee=ada.name, minutes_ago=70),
+        "done": store.labelled("done text", category="other", minutes_ago=70),
+        "llm": store.message("llm text", patient_ref="pt-7"),
+    }
+    store.label(made["escalated"], "symptom", status=Status.ESCALATED)
+    store.status(made["review"], Status.NEEDS_REVIEW, "llm_off")
+    store.status(made["done"], Status.DONE)
+    store.label(made["llm"], "medication", tier=Tier.LLM)
+    return {str(message_id): name for name, message_id in made.items()}
+
+
+@pytest.mark.parametrize(
+    ("link", "names"),
+    [
+        ("/", "queued escalated review billing urgent old mine llm"),
+        ("/?show=needs_review", "review"),
+        ("/?show=processing", "queued escalated"),
+        ("/?show=labelled", "billing urgent old mine llm"),
+        ("/?show=done", "done"),
+        ("/?show=all", "queued escalated review billing urgent old mine llm done"),
+        ("/?urgency=urgent", "urgent"),
+        ("/?pool=billing", "billing"),
+        ("/?pool=front_desk", "old mine"),
+        ("/?category=results", "review"),
+        ("/?tier=llm", "llm"),
+        ("/?age=overdue", "urgent"),
+        ("/?age=day", "old"),
+        ("/?age=hour&show=labelled", "billing llm"),
+        ("/?unread=1&show=labelled", "urgent old mine llm"),
+        ("/?mine=1", "mine"),
+        ("/?q=BIL", "billing"),
+        ("/?q=text+urg", "urgent"),
+        ("/?q=pt-7", "llm"),
+        ("/?q=nowhere", ""),
+        ("/?q=done+text", ""),
+        ("/?q=done+text&show=all", "done"),
+    ],
+)
+def test_a_filter_shows_its_messages_and_no_others(
+    ada: Person, found: dict[str, str], link: str, names: str
+) -> None:
+    page = ada.get(link).text
+
+    assert {found[each] for each in ids_in_order(page)} == set(names.split())
+
+
+def test_what_is_done_comes_newest_first_and_pages_on(ada: Person, store: Store) -> None:
+    made = [str(store.labelled(minutes_ago=n)) for n in range(70)]
+    for each in made:
+        store.status(UUID(each), Status.DONE)
+
+    first = ada.get("/?show=done").text
+    link = first.split('id="more"><a href="')[1].split('"')[0].replace("&amp;", "&")
+    second = ada.get(link).text
+
+    assert ids_in_order(first) + ids_in_order(second) == made
+
+
+def test_the_numbers_above_the_list_count_what_is_open(ada: Person, found: dict[str, str]) -> None:
+    page = ada.get("/").text
+
+    counted = {
+        part.split('"')[0]: int(part.split(">")[1].split("<")[0])
+        for part in page.split('<b data-count="')[1:]
+    }
+    assert counted == {
+        "show:open": 8,
+        "show:needs_review": 1,
+        "show:processing": 2,
+        "show:labelled": 5,
+        "unread": 7,
+        f"assignee:{ada.name}": 1,
+    }
+
+
+def test_a_search_is_audited_without_its_words(ada: Person, store: Store) -> None:
+    ada.get("/?q=smith")
+
+    (entry,) = store.rows(audit_log, action="searched")
+    assert entry.actor == ada.name
+    assert "smith" not in str(entry.detail)
+
+
+def test_the_time_to_first_read_is_on_the_page(ada: Person, store: Store) -> None:
+    message_id = store.labelled(urgency=Urgency.EMERGENT, minutes_ago=12)
+    ada.get(f"/messages/{message_id}")
+
+    page = ada.get("/").text
+
+    assert "12 min" in page.split('class="first-read"')[1]
+    assert "over the target of" in page.split('class="first-read"')[1]
