@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from flask import Flask, Response, jsonify, redirect, url_for
+from flask import Flask, Response, jsonify, redirect, render_template, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from producer import problems
+from producer import docs_page, problems
 from producer.api import api
 from producer.door import Door, current_door, install
 from producer.health import health
@@ -58,6 +58,7 @@ def create_app(
         app.register_blueprint(portal)
         app.add_url_rule("/", view_func=show_portal)
     app.add_url_rule("/openapi.json", view_func=show_openapi)
+    app.add_url_rule("/docs", view_func=show_docs)
     app.after_request(_add_security_headers)
     return app
 
@@ -65,6 +66,20 @@ def create_app(
 def show_openapi() -> Response:
     """The OpenAPI document."""
     return jsonify(document(current_door().settings.intake_url))
+
+
+def show_docs() -> str:
+    """The same document for people."""
+    settings = current_door().settings
+    made = document(settings.intake_url)
+    return render_template(
+        "docs.html",
+        document=made,
+        operations=docs_page.operations(made),
+        models=docs_page.models(made),
+        problems=problems.TITLES,
+        llm_simulated=settings.llm_simulated,
+    )
 
 
 def show_portal() -> AnyResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from uuid import UUID
 
 from flask import Flask
 from sqlalchemy import Engine, text
+from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from producer.app import create_app
@@ -70,6 +72,20 @@ def open_app(settings: Settings) -> Iterator[Flask]:
     app.config["PROPAGATE_EXCEPTIONS"] = False
     yield app
     door_of(app).engine.dispose()
+
+
+@contextmanager
+def listening(app: Flask) -> Iterator[str]:
+    """`app` behind a real socket; gives its address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def new_key(engine: Engine, settings: Settings, source: str = SOURCE) -> str:

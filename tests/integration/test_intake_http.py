@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -328,6 +329,20 @@ def test_readiness_needs_the_schema_that_this_code_expects(app: Flask, engine: E
     change(engine, "UPDATE alembic_version SET version_num = '0000'")
 
     assert app.test_client().get("/readyz").status_code == 503
+
+
+def test_the_document_is_served_for_machines_and_for_people(app: Flask) -> None:
+    browser = app.test_client()
+
+    machines, people = browser.get("/openapi.json"), browser.get("/docs")
+
+    assert machines.json["openapi"] == "3.1.0"
+    assert people.status_code == 200
+    assert "<script" not in people.text
+    for path in machines.json["paths"]:
+        assert path in people.text
+    anchors = set(re.findall(r'id="([^"]+)"', people.text))
+    assert set(re.findall(r'href="#([^"]+)"', people.text)) <= anchors
 
 
 def test_ten_thousand_messages_go_in_with_one_call(settings: Settings, engine: Engine) -> None:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
-from werkzeug.serving import make_server
 
 from producer.client import CarelaneClient, NewMessage
 from shared.contracts import Status
 from shared.settings import Settings
-from tests.integration.intake_parts import new_key, open_app, rows
+from tests.integration.intake_parts import listening, new_key, open_app, rows
 from tests.services import environment
 
 pytestmark = pytest.mark.integration
@@ -28,20 +26,11 @@ _CARELANE = Path(sys.executable).with_name("carelane")
 @pytest.fixture
 def intake(settings: Settings, engine: Engine) -> Iterator[Settings]:
     """Settings with the address of a listening intake and a key for it."""
-    with open_app(replace(settings, max_text_chars=1_000)) as app:
-        server = make_server("127.0.0.1", 0, app, threaded=True)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield replace(
-                settings,
-                intake_url=f"http://127.0.0.1:{server.server_port}",
-                api_key=new_key(engine, settings),
-            )
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+    with (
+        open_app(replace(settings, max_text_chars=1_000)) as app,
+        listening(app) as address,
+    ):
+        yield replace(settings, intake_url=address, api_key=new_key(engine, settings))
 
 
 def _submit(
