@@ -26,7 +26,7 @@ define make_venv
 	@echo "Building $(VENVS)/$(1) from $(2) ..."
 	@rm -rf $(VENVS)/$(1) && mkdir -p $(VENVS)
 	@$(PYTHON) -m venv $(VENVS)/$(1)
-	@$(VENVS)/$(1)/bin/pip install -q --disable-pip-version-check --no-input --require-hashes --no-deps -r $(2)
+	@$(VENVS)/$(1)/bin/pip install -q --disable-pip-version-check --no-input --require-hashes --no-deps --no-compile -r $(2)
 endef
 
 # Editable, with the plain path entry that mypy and later-made folders understand.
@@ -47,7 +47,7 @@ $(VENVS)/runtime/.locked: requirements/local.txt
 # torch's CPU build comes from a place of its own: see the head of torch.txt.
 $(VENVS)/training/.locked: requirements/torch.txt requirements/training.txt
 	$(call make_venv,training,$<)
-	@$(VENVS)/training/bin/pip install -q --disable-pip-version-check --no-input --require-hashes --no-deps -r requirements/training.txt
+	@$(VENVS)/training/bin/pip install -q --disable-pip-version-check --no-input --require-hashes --no-deps --no-compile -r requirements/training.txt
 	@touch $@
 
 # A new console command needs the project's metadata written again.
