@@ -38,10 +38,13 @@ TYPES = {
 def build(folder: Path) -> Any:
     """An AnalyzerEngine; `folder` takes the untrained English pipeline that it wants on disk."""
     import spacy
+    import tldextract.tldextract
     from presidio_analyzer import AnalyzerEngine
     from presidio_analyzer.nlp_engine import NlpEngineProvider
 
     logging.getLogger("presidio-analyzer").setLevel(logging.ERROR)
+    # Its e-mail recogniser asks the network for the list of domains; the one it ships will do.
+    tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(suffix_list_urls=())
     pipeline = folder / "en_untrained"
     spacy.blank("en").to_disk(pipeline)
     provider = NlpEngineProvider(

@@ -19,7 +19,7 @@ from workers.deid.classifier import Words
 from workers.deid.spans import TYPES, Hit
 
 _WORD = re.compile(r"[^\W\d_]+")
-_JOINT = re.compile(r"[^\w\s]{0,2}")
+_EDGES = ",;:!?/|-–—()[]<>'\"* \n"
 
 
 @cache
@@ -44,12 +44,23 @@ def model_hits(text: str, words: Words, thresholds: Thresholds) -> Iterator[Hit]
         while last + 1 < len(joins) and joins[last + 1] and not _parts(words, last + 1):
             last += 1
         last_word = last
-        start, end = int(words.starts[first]), int(words.ends[last])
+        start, end = _without_edges(text, int(words.starts[first]), int(words.ends[last]))
+        if start >= end:
+            continue
         score = float(words.any[first : last + 1].max())
         if score < thresholds.protected and is_clinical(text[start:end]):
             continue
         kind = TYPES[int(words.types[first : last + 1].sum(axis=0).argmax())]
         yield Hit(start=start, end=end, type=kind, score=round(score, 4))
+
+
+def _without_edges(text: str, start: int, end: int) -> tuple[int, int]:
+    """Cut punctuation that the model took along; a full stop may belong to an initial."""
+    while start < end and text[start] in _EDGES + ".":
+        start += 1
+    while end > start and text[end - 1] in _EDGES:
+        end -= 1
+    return start, end
 
 
 def _parts(words: Words, index: int) -> bool:
