@@ -151,6 +151,12 @@ class Settings:
         30.0,
         _positive_float,
     )
+    webhooks_allow_private: bool = _setting(
+        "CARELANE_WEBHOOKS_ALLOW_PRIVATE",
+        "1 lets webhooks call http:// addresses and private networks. For trying out only.",
+        False,
+        _flag,
+    )
     demo_portal: bool = _setting(
         "CARELANE_DEMO_PORTAL",
         "1 serves a small page on which one writes a message as a patient. For trying out only.",
@@ -269,6 +275,54 @@ class Settings:
         "CARELANE_LLM_OUTPUT_USD_PER_MILLION",
         "Price of a million output tokens, in US dollars.",
         0.60,
+        _not_negative_float,
+    )
+    llm_cache_days: float = _setting(
+        "CARELANE_LLM_CACHE_DAYS",
+        "An equal message gets an earlier LLM label for so long, in days; 0 turns the cache off.",
+        30.0,
+        _not_negative_float,
+    )
+    llm_cache_entries: int = _setting(
+        "CARELANE_LLM_CACHE_ENTRIES", "Most labels kept in the cache.", 200_000, _positive_int
+    )
+    llm_daily_budget_usd: float = _setting(
+        "CARELANE_LLM_DAILY_BUDGET_USD",
+        "Most that LLM calls may cost in a day (UTC), in US dollars; then people decide. 0: no limit.",
+        0.0,
+        _not_negative_float,
+    )
+    llm_requests_per_minute: float = _setting(
+        "CARELANE_LLM_REQUESTS_PER_MINUTE",
+        "Most LLM calls per minute of all workers together. 0: no limit.",
+        0.0,
+        _not_negative_float,
+    )
+    llm_tokens_per_minute: float = _setting(
+        "CARELANE_LLM_TOKENS_PER_MINUTE",
+        "Most LLM tokens per minute of all workers together. 0: no limit.",
+        0.0,
+        _not_negative_float,
+    )
+    llm_batch_messages: int = _setting(
+        "CARELANE_LLM_BATCH_MESSAGES", "Most messages in one LLM prompt.", 8, _positive_int
+    )
+    llm_wait_s: float = _setting(
+        "CARELANE_LLM_WAIT_S",
+        "While the LLM is down, a message waits so long for it, in seconds; then a person decides.",
+        900.0,
+        _positive_float,
+    )
+    llm_hedge_share: float = _setting(
+        "CARELANE_LLM_HEDGE_SHARE",
+        "Share of LLM calls that may be asked a second time when slow (0.05 is 5 %). 0: never.",
+        0.05,
+        _not_negative_float,
+    )
+    llm_check_share: float = _setting(
+        "CARELANE_LLM_CHECK_SHARE",
+        "Share of the small model's sure labels that the LLM is asked about too, to see it age.",
+        0.01,
         _not_negative_float,
     )
     # De-identification

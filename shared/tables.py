@@ -245,6 +245,42 @@ api_keys = Table(
     UniqueConstraint("key_hash"),
 )
 
+#: Where a portal wants to be called when a message of its source gets a label.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("salt", Text, nullable=False),  # the signing secret is derived from it, never stored
+    Column("disabled_at", DateTime(timezone=True)),
+    Column("disabled_reason", Text),
+    _now(),
+    Index("ix_webhooks_source", "source"),
+)
+
+#: Calls that are due or were made; a trigger on `messages` adds them (migration 0004).
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("webhook_id", BigInteger, ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    Column("message_id", Uuid, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("delivered_at", DateTime(timezone=True)),
+    Column("failed_at", DateTime(timezone=True)),  # given up
+    Column("outcome", Text),  # of the last try: a status code, or a short code
+    _now(),
+    Index(
+        "ix_webhook_deliveries_due",
+        "webhook_id",
+        "next_at",
+        postgresql_where=text("delivered_at IS NULL AND failed_at IS NULL"),
+    ),
+    Index("ix_webhook_deliveries_message_id", "message_id"),
+)
+
 #: Who did what to which message; appended to only (a trigger refuses anything else).
 audit_log = Table(
     "audit_log",
