@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
+from sqlalchemy import Engine
 
 from shared.contracts import Lane, queue_name
 from shared.database import make_engine
@@ -20,24 +21,32 @@ from workers.deid.deidentifier import Deidentifier
 from workers.escalation import LlmLane
 from workers.fast_tier.tier import FastTier
 from workers.heartbeat import ExtendDelivery, Heartbeat
+from workers.label_cache import LabelCache
 from workers.lease import ProcessName
+from workers.llm_tier.answer import label_codes
 from workers.llm_tier.client import OpenAIChat
+from workers.llm_tier.gate import Gate, Limits
 from workers.llm_tier.price import Prices
-from workers.llm_tier.prompt import make_prompt
+from workers.llm_tier.prompt import Prompt, load_examples, make_prompt
 from workers.llm_tier.tier import LlmTier
+from workers.llm_tier.wording import Keys
 from workers.patience import SystemClock
 from workers.runtime import Build, Runtime
+from workers.seams import Clock
 
 
 def build_fast(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:  # noqa: ARG001
     """A pool child that runs the fast tier: one thread, so one connection."""
     taxonomy = Taxonomy.load(settings.taxonomy_path)
+    engine, clock = make_engine(settings, "carelane-fast", pool_size=1), SystemClock()
+    prompt = make_prompt(taxonomy, load_examples(taxonomy))
     return Runtime(
         settings=settings,
-        engine=make_engine(settings, "carelane-fast", pool_size=1),
+        engine=engine,
         process=ProcessName.of_pid(os.getpid()),
-        clock=SystemClock(),
+        clock=clock,
         labeller=FastTier.load(settings.bundle_path, taxonomy=taxonomy),
+        cache=label_cache(settings, engine, clock, taxonomy, prompt),
     )
 
 
@@ -47,10 +56,12 @@ def build_llm(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
     # One for the heartbeat; calls record themselves outside any claim's transaction.
     engine = make_engine(settings, "carelane-llm", pool_size=settings.llm_concurrency + 1)
     taxonomy = Taxonomy.load(settings.taxonomy_path)
+    prompt = make_prompt(taxonomy, load_examples(taxonomy))
     tier = LlmTier(
         model=OpenAIChat.from_settings(settings),
-        prompt=make_prompt(taxonomy),
+        prompt=prompt,
         taxonomy=taxonomy,
+        codes=label_codes(taxonomy),
         prices=Prices.from_settings(settings),
         calls=StoredCalls(
             engine,
@@ -58,13 +69,16 @@ def build_llm(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
             simulated=settings.llm_simulated,
             longest_wait_s=settings.llm_lease_s * 0.7,
         ),
+        gate=Gate(engine, Limits.from_settings(settings), probe_s=settings.llm_timeout_s * 2),
         clock=clock,
         timeout_s=settings.llm_timeout_s,
+        batch_messages=settings.llm_batch_messages,
     )
     lane = LlmLane(
         tier=tier,
-        masker=Deidentifier.load(settings.deid_bundle_path),
+        masker=Deidentifier.load(settings.deid_bundle_path, settings.deid_budget_ms),
         heartbeat=Heartbeat(engine, extender(settings, queue_urls), settings.llm_lease_s),
+        cache=label_cache(settings, engine, clock, taxonomy, prompt),
         budget_s=settings.llm_timeout_s * 3,
     )
     return Runtime(
@@ -73,6 +87,22 @@ def build_llm(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
         process=ProcessName.of_pid(os.getpid()),
         clock=clock,
         llm=lane,
+    )
+
+
+def label_cache(
+    settings: Settings, engine: Engine, clock: Clock, taxonomy: Taxonomy, prompt: Prompt
+) -> LabelCache:
+    """The label cache; off without a key for its hashes, and without an LLM to save calls of."""
+    keys = None
+    if settings.hmac_key and settings.llm_cache_days and settings.openai_api_key:
+        keys = Keys(settings.hmac_key, taxonomy.version, settings.llm_model, prompt.version)
+    return LabelCache(
+        engine=engine,
+        clock=clock,
+        keys=keys,
+        days=settings.llm_cache_days,
+        most_entries=settings.llm_cache_entries,
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shared.errors import BundleError, DeidError
 from workers.deid import TYPES, Deidentifier, Masked
 from workers.deid.bundle import DEFAULT_BUNDLE, Thresholds
-from workers.deid.deidentifier import MAX_CHARACTERS, default_budget_ms
+from workers.deid.deidentifier import MAX_CHARACTERS, scaled_budget_ms
 
 # A unit test must not fail because the machine is busy; the budget has tests of its own.
 PATIENT_MS = 60_000
@@ -129,8 +129,9 @@ def test_a_long_text_is_read_to_its_end(deidentifier: Deidentifier) -> None:
 def test_a_long_text_may_take_longer_and_one_too_long_is_refused(
     deidentifier: Deidentifier,
 ) -> None:
-    assert default_budget_ms("x" * 600) == 20
-    assert default_budget_ms("x" * 2_600) == 120
+    assert scaled_budget_ms("x" * 600) == 20
+    assert scaled_budget_ms("x" * 2_600) == 120
+    assert scaled_budget_ms("x" * 2_600, budget_ms=10) == 60
 
     with pytest.raises(DeidError) as caught:
         deidentifier.mask("x" * (MAX_CHARACTERS + 1), PATIENT_MS)

@@ -32,9 +32,10 @@ REASONS = {
 }
 
 
-def default_budget_ms(text: str) -> float:
-    """The time that a text may take: 20 ms, and 50 ms more for every thousand characters."""
-    return BUDGET_MS + BUDGET_MS_PER_CHARACTER * max(0, len(text) - FREE_CHARACTERS)
+def scaled_budget_ms(text: str, budget_ms: float = BUDGET_MS) -> float:
+    """The time that a text may take: `budget_ms`, and in proportion more for a long one."""
+    share = BUDGET_MS_PER_CHARACTER * max(0, len(text) - FREE_CHARACTERS) / BUDGET_MS
+    return budget_ms * (1 + share)
 
 
 class Deadline:
@@ -61,16 +62,27 @@ class Deadline:
 class Deidentifier:
     """Replaces every identifier in a text. Build with `load`; safe to share between threads."""
 
-    def __init__(self, classifier: TokenClassifier, thresholds: Thresholds, version: str) -> None:
+    def __init__(
+        self,
+        classifier: TokenClassifier,
+        thresholds: Thresholds,
+        version: str,
+        budget_ms: float = BUDGET_MS,
+    ) -> None:
         self._classifier = classifier
         self._thresholds = thresholds
+        self._budget_ms = budget_ms
         self.version = version
 
     @classmethod
-    def load(cls, bundle: Path | None = None) -> Deidentifier:
-        """Load a bundle folder, by default the one that Carelane ships. Raises BundleError."""
+    def load(cls, bundle: Path | None = None, budget_ms: float = BUDGET_MS) -> Deidentifier:
+        """Load a bundle folder, by default the one that Carelane ships. Raises BundleError.
+
+        `budget_ms` is what a message of usual length may take; a long one gets more.
+        """
         opened = open_bundle(DEFAULT_BUNDLE if bundle is None else bundle)
-        deidentifier = cls(TokenClassifier.load(opened), opened.thresholds, opened.version)
+        classifier = TokenClassifier.load(opened)
+        deidentifier = cls(classifier, opened.thresholds, opened.version, budget_ms)
         clinical_words()
         # The first run pays for memory and code paths; here, so that no message does.
         deidentifier.mask("Dr. Smith called 555-0100 on 3/14.", budget_ms=60_000)
@@ -79,10 +91,13 @@ class Deidentifier:
     def mask(self, text: str, budget_ms: float | None = None) -> Masked:
         """`text` with its identifiers replaced by numbered placeholders.
 
-        Offsets of spans are characters of `text`. Raises DeidError, with a `reason` out of
+        `budget_ms` holds for this text as it is; without it the budget of `load` does, scaled to
+        the text's length. Offsets of spans are characters of `text`. Raises DeidError, with a `reason` out of
         REASONS: then nothing of the text may leave.
         """
-        deadline = Deadline(default_budget_ms(text) if budget_ms is None else budget_ms)
+        if budget_ms is None:
+            budget_ms = scaled_budget_ms(text, self._budget_ms)
+        deadline = Deadline(budget_ms)
         try:
             return self._mask(text, deadline)
         except DeidError:
