@@ -1,8 +1,12 @@
-"""`llm_calls`: every call to the LLM, paid or failed, in a transaction of its own."""
+"""`llm_calls`: every call to the LLM, from its start, in transactions of its own.
+
+A row that stays `started` is a call whose process died: what it cost is not known, that it was
+made is.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, update
 
 from shared.database import transaction
 from shared.tables import llm_calls
@@ -22,26 +26,45 @@ class StoredCalls:
         self._simulated = simulated
         self._longest_wait_s = longest_wait_s
 
-    def add(self, record: CallRecord) -> int:
-        """Keep it; returns its id."""
-        return Patience(self._clock, self._longest_wait_s).call(lambda: self._insert(record))
+    def start(self, model: str, prompt_version: str, messages: int) -> int:
+        """A call is about to be made; returns its id."""
+        statement = (
+            insert(llm_calls)
+            .values(
+                model=model,
+                prompt_version=prompt_version,
+                outcome="started",
+                messages=messages,
+                latency_ms=0.0,
+                simulated=self._simulated,
+            )
+            .returning(llm_calls.c.id)
+        )
 
-    def _insert(self, record: CallRecord) -> int:
-        with transaction(self._engine) as connection:
-            added: int = connection.execute(
-                insert(llm_calls)
-                .values(
-                    model=record.model,
-                    prompt_version=record.prompt_version,
-                    outcome=record.outcome,
-                    messages=record.messages,
-                    prompt_tokens=record.usage.prompt_tokens,
-                    cached_tokens=record.usage.cached_tokens,
-                    completion_tokens=record.usage.completion_tokens,
-                    cost_usd=record.cost_usd,
-                    latency_ms=record.latency_ms,
-                    simulated=self._simulated,
-                )
-                .returning(llm_calls.c.id)
-            ).scalar_one()
-        return added
+        def work() -> int:
+            with transaction(self._engine) as connection:
+                return int(connection.execute(statement).scalar_one())
+
+        return Patience(self._clock, self._longest_wait_s).call(work)
+
+    def end(self, call_id: int, record: CallRecord) -> None:
+        """The call has ended, well or not."""
+        statement = (
+            update(llm_calls)
+            .where(llm_calls.c.id == call_id)
+            .values(
+                model=record.model,
+                outcome=record.outcome,
+                prompt_tokens=record.usage.prompt_tokens,
+                cached_tokens=record.usage.cached_tokens,
+                completion_tokens=record.usage.completion_tokens,
+                cost_usd=record.cost_usd,
+                latency_ms=record.latency_ms,
+            )
+        )
+
+        def work() -> None:
+            with transaction(self._engine) as connection:
+                connection.execute(statement)
+
+        Patience(self._clock, self._longest_wait_s).call(work)

@@ -16,6 +16,7 @@ from workers.seams import Clock, FastLabeller
 
 if TYPE_CHECKING:
     from workers.escalation import LlmLane
+    from workers.label_cache import LabelCache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,7 @@ class Runtime:
     process: ProcessName
     clock: Clock
     labeller: FastLabeller | None = None  # fast workers
+    cache: LabelCache | None = None  # fast workers; LLM workers have it in their lane
     llm: LlmLane | None = None  # LLM workers
 
     def patience(self, longest_s: float) -> Patience:

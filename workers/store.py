@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -44,7 +44,8 @@ class Claimed:
     text: str
     red_flags: tuple[RedFlag, ...]
     attempts: int  # claims so far in this tier, this one included
-    urgency_rank: int  # as the worklist shows it now
+    received_at: datetime
+    cache_key: str | None = None  # worked out after the claim
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,7 @@ class Outcome:
     reason: str | None = None  # why it needs a person
     language: str | None = None
     lane: Lane | None = None  # the queue that it goes to next, if any
+    cache_key: str | None = None  # under which equal messages find its label
 
 
 def claim(
@@ -98,7 +100,7 @@ def claim(
             lease_until=func.now() + timedelta(seconds=lease_s),
             attempts=m.attempts + 1,
         )
-        .returning(m.id, m.text, m.red_flags, m.attempts, m.urgency_rank)
+        .returning(m.id, m.text, m.red_flags, m.attempts, m.received_at)
     )
     return [
         Claimed(
@@ -106,7 +108,7 @@ def claim(
             text=row.text,
             red_flags=_red_flags(row.red_flags),
             attempts=row.attempts,
-            urgency_rank=row.urgency_rank,
+            received_at=row.received_at,
         )
         for row in rows
     ]
@@ -145,17 +147,60 @@ def extend(connection: Connection, owner: str, lease_s: float) -> list[UUID]:
     return [row.id for row in rows]
 
 
-def give_back(connection: Connection, owner: str, ids: Sequence[UUID], lane: Lane | None) -> None:
-    """Let go of `ids` unsettled: to `lane` again at once, or, without one, to the sweeper."""
+def give_back(
+    connection: Connection,
+    owner: str,
+    ids: Sequence[UUID],
+    lane: Lane | None,
+    *,
+    uncounted: bool = False,
+) -> None:
+    """Let go of `ids` unsettled: to `lane` again at once, or, without one, to the sweeper.
+
+    `uncounted`: this claim was no attempt, because nothing was tried.
+    """
     m = messages.c
     rows = connection.execute(
         update(messages)
         .where(m.id.in_(ids), m.lease_owner == owner)
-        .values(lease_owner=None, lease_until=None, enqueued_at=func.now())
+        .values(
+            lease_owner=None,
+            lease_until=None,
+            enqueued_at=func.now(),
+            attempts=func.greatest(m.attempts - 1, 0) if uncounted else m.attempts,
+        )
         .returning(m.id)
     )
     if lane is not None:
         _enqueue(connection, [(row.id, lane) for row in rows])
+
+
+def provisional(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, tuple[str, Urgency]]:
+    """The provisional labels' primary category and urgency."""
+    rows = connection.execute(
+        select(messages.c.id, labels.c.categories, labels.c.urgency)
+        .join(labels, labels.c.id == messages.c.provisional_label_id)
+        .where(messages.c.id.in_(ids))
+    )
+    return {row.id: (row.categories[0], Urgency(row.urgency)) for row in rows}
+
+
+def doubt(connection: Connection, id_: UUID, call_id: int, reason: str) -> None:
+    """Hand a label of this call to a person, because the rest of its answer contradicted it."""
+    m = messages.c
+    mine = select(labels.c.id).where(labels.c.message_id == id_, labels.c.llm_call_id == call_id)
+    changed = connection.execute(
+        update(messages)
+        .where(m.id == id_, m.status == Status.LABELLED, m.current_label_id.in_(mine))
+        .values(
+            status=Status.NEEDS_REVIEW.value,
+            status_reason=reason,
+            provisional_label_id=m.current_label_id,
+            current_label_id=None,
+        )
+        .returning(m.id)
+    ).all()
+    notify_messages(connection, [row.id for row in changed])
 
 
 def settle(
@@ -225,18 +270,24 @@ def label_row(message_id: UUID, label: Label, *, provisional: bool) -> dict[str,
     }
 
 
-def _row(
-    each: Outcome, held: dict[UUID, int], label_ids: dict[UUID, int]
-) -> tuple[UUID, str, str | None, str | None, int | None, int]:
+def _row(each: Outcome, held: dict[UUID, int], label_ids: dict[UUID, int]) -> tuple[Any, ...]:
     rank = each.label.urgency.rank if each.label is not None else held[each.id]
-    return (each.id, each.status.value, each.reason, each.language, label_ids.get(each.id), rank)
+    return (
+        each.id,
+        each.status.value,
+        each.reason,
+        each.language,
+        label_ids.get(each.id),
+        rank,
+        each.cache_key,
+    )
 
 
 def _move(
     connection: Connection, owner: str, status: Status, rows: Sequence[tuple[Any, ...]]
 ) -> None:
-    names = ("id", "status", "reason", "language", "label_id", "rank")
-    types = (Uuid, Text, Text, Text, BigInteger, SmallInteger)
+    names = ("id", "status", "reason", "language", "label_id", "rank", "cache_key")
+    types = (Uuid, Text, Text, Text, BigInteger, SmallInteger, Text)
     to = values(*(column(n, t) for n, t in zip(names, types, strict=True)), name="new_state").data(
         list(rows)
     )
@@ -260,6 +311,7 @@ def _move(
                 else_=func.coalesce(new["label_id"], m.provisional_label_id),
             ),
             urgency_rank=new["rank"],
+            cache_key=func.coalesce(new["cache_key"], m.cache_key),
             settled_at=case((final, func.coalesce(m.settled_at, func.now())), else_=m.settled_at),
             enqueued_at=case((final, m.enqueued_at), else_=func.now()),
             attempts=case((final, m.attempts), else_=0),

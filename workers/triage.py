@@ -11,6 +11,7 @@ from shared.contracts import Lane, Status
 from shared.database import transaction
 from workers import routing, store
 from workers.chunk import Claim, Claims, Delivery, settle
+from workers.label_cache import label_of
 from workers.patience import Patience
 from workers.runtime import Runtime
 from workers.store import Claimed, Outcome
@@ -41,7 +42,8 @@ def run_fast_chunk(ids: list[UUID], runtime: Runtime, delivery: Delivery) -> Non
 
 def _settle(claim: Claim, runtime: Runtime, patience: Patience) -> None:
     started_s = runtime.clock.monotonic_s()
-    outcomes = [outcome for row in claim.rows if (outcome := _outcome(row, runtime)) is not None]
+    outcomes, rows = _from_cache(claim.rows, runtime)
+    outcomes += [outcome for row in rows if (outcome := _outcome(row, runtime)) is not None]
     written = settle(runtime.engine, patience, claim.owner, Status.QUEUED, outcomes)
     done = {each.id for each in outcomes}
     failed = [row for row in claim.rows if row.id not in done]
@@ -57,6 +59,32 @@ def _settle(claim: Claim, runtime: Runtime, patience: Patience) -> None:
             "duration_ms": round((runtime.clock.monotonic_s() - started_s) * 1000),
         },
     )
+
+
+def _from_cache(
+    rows: Sequence[Claimed], runtime: Runtime
+) -> tuple[list[Outcome], Sequence[Claimed]]:
+    """What equal messages answer, and the rows that are left.
+
+    The texts are looked up as they came: for those without an identifier that is the same key as
+    after de-identification, and masking all of them would cost more than the model does.
+    """
+    cache = runtime.cache
+    if cache is None or runtime.labeller is None:
+        return [], rows
+    keys = {row.id: cache.key(row, row.text) for row in rows}
+    found = cache.find(keys.values())
+    outcomes, left = [], []
+    for row in rows:
+        cached = found.get(keys[row.id] or "")
+        if cached is None:
+            left.append(replace(row, cache_key=keys[row.id]))
+            continue
+        label = label_of(cached, row, runtime.labeller.policy.taxonomy_version)
+        outcomes.append(
+            Outcome(id=row.id, status=Status.LABELLED, label=label, cache_key=keys[row.id])
+        )
+    return outcomes, left
 
 
 def _outcome(row: Claimed, runtime: Runtime) -> Outcome | None:
@@ -83,7 +111,11 @@ def judge(row: Claimed, runtime: Runtime) -> Outcome:
     latency_ms = (runtime.clock.monotonic_s() - started_s) * 1000
     label = replace(decision.label, latency_ms=latency_ms)
     outcome = Outcome(
-        id=row.id, status=Status.LABELLED, label=label, language=scores.language[:16] or None
+        id=row.id,
+        status=Status.LABELLED,
+        label=label,
+        language=scores.language[:16] or None,
+        cache_key=row.cache_key,
     )
     if decision.accepted:
         return outcome

@@ -17,11 +17,19 @@ from shared.errors import (
     LanguageModelUnavailable,
 )
 from shared.taxonomy import Taxonomy
-from workers.llm_tier.chat import ChatReply, ChatRequest, Usage
+from workers.llm_tier.answer import label_codes
+from workers.llm_tier.chat import ChatReply, ChatRequest, OnText, Usage
 from workers.llm_tier.price import Prices
 from workers.llm_tier.prompt import make_prompt
 from workers.llm_tier.retry import RetryPolicy
-from workers.llm_tier.tier import Answered, CallRecord, LlmTier, pack
+from workers.llm_tier.tier import (
+    Answered,
+    CallRecord,
+    LlmTier,
+    Question,
+    Result,
+    pack,
+)
 
 TAXONOMY = Taxonomy.load()
 USAGE = Usage(prompt_tokens=1000, cached_tokens=400, completion_tokens=10)
@@ -51,18 +59,20 @@ class ScriptedModel:
     asked: list[list[str]] = field(default_factory=list)
     name: str = "scripted"
 
-    def ask(self, request: ChatRequest, *, timeout_s: float) -> ChatReply:  # noqa: ARG002
+    def ask(self, request: ChatRequest, *, timeout_s: float, on_text: OnText) -> ChatReply:  # noqa: ARG002
         items = json.loads(request.user)["items"]
         self.asked.append([item["text"] for item in items])
         step = self.script.pop(0) if self.script else None
         if isinstance(step, LanguageModelError):
             raise step
         text = step(items) if step else good(items)
-        return ChatReply(text=text, usage=USAGE, latency_ms=5.0, model="scripted-1")
+        for start in range(0, len(text), 7):
+            on_text(text[start : start + 7])
+        return ChatReply(text=text, usage=USAGE, model="scripted-1")
 
 
 def good(items: list[dict[str, str]]) -> str:
-    return json.dumps({"items": [{"id": i["id"], "c": ["A"], "u": "3"} for i in items]})
+    return json.dumps({"items": [{"i": i["i"], "l": "A3"} for i in items]})
 
 
 @dataclass
@@ -70,131 +80,227 @@ class ListedCalls:
     """Keeps records in a list."""
 
     records: list[CallRecord] = field(default_factory=list)
+    started: int = 0
 
-    def add(self, record: CallRecord) -> int:
+    def start(self, model: str, prompt_version: str, messages: int) -> int:  # noqa: ARG002
+        self.started += 1
+        return self.started
+
+    def end(self, call_id: int, record: CallRecord) -> None:  # noqa: ARG002
         self.records.append(record)
-        return len(self.records)
 
 
-def make(*script: object) -> tuple[LlmTier, ScriptedModel, ListedCalls, HandClock]:
-    model, calls, clock = ScriptedModel(list(script)), ListedCalls(), HandClock()  # type: ignore[arg-type]
+@dataclass
+class OpenGate:
+    """Lets everything pass, or turns away with `closed`."""
+
+    closed: LanguageModelUnavailable | None = None
+    failures: list[str] = field(default_factory=list)
+
+    def admit(self, tokens: int, longest_wait_s: float) -> float:  # noqa: ARG002
+        if self.closed:
+            raise self.closed
+        return 0.0
+
+    def succeeded(self) -> None:
+        self.failures.append("ok")
+
+    def failed(self, error: LanguageModelError) -> None:
+        self.failures.append(error.reason)
+
+
+@dataclass
+class Bench:
+    """A tier with everything around it in hand."""
+
+    tier: LlmTier
+    model: ScriptedModel
+    calls: ListedCalls
+    clock: HandClock
+    gate: OpenGate
+
+    def ask(self, *texts: str, alone: bool = False, ours: bool = True) -> list[Result]:
+        """The last result heard of for each text."""
+        heard: dict[int, Result] = {}
+        self.tier.ask(
+            [Question(text=text, alone=alone) for text in texts],
+            heard.__setitem__,
+            budget_s=90.0,
+            still_ours=lambda: ours,
+        )
+        return [heard[place] for place in range(len(texts))]
+
+
+def make(*script: object) -> Bench:
+    model, calls, clock, gate = (
+        ScriptedModel(list(script)),  # type: ignore[arg-type]
+        ListedCalls(),
+        HandClock(),
+        OpenGate(),
+    )
     tier = LlmTier(
         model=model,
         prompt=make_prompt(TAXONOMY),
         taxonomy=TAXONOMY,
+        codes=label_codes(TAXONOMY),
         prices=Prices(input_usd=Decimal(1), cached_usd=Decimal("0.5"), output_usd=Decimal(4)),
         calls=calls,
+        gate=gate,
         clock=clock,
         timeout_s=30.0,
     )
-    return tier, model, calls, clock
-
-
-def ask(tier: LlmTier, *texts: str) -> list[Answered | LanguageModelError]:
-    return tier.ask(texts, budget_s=90.0, still_ours=lambda: True)
+    return Bench(tier, model, calls, clock, gate)
 
 
 def test_several_messages_share_one_call_and_its_cost() -> None:
-    tier, model, calls, _ = make()
+    bench = make()
 
-    results = ask(tier, "one", "two")
+    results = bench.ask("one", "two")
 
-    assert model.asked == [["one", "two"]]
-    assert [record.outcome for record in calls.records] == ["ok"]
-    assert calls.records[0].cost_usd == Decimal("0.00084")  # 600 + 400 / 2 + 10 * 4 millionths
-    assert [r.cost_usd for r in results if isinstance(r, Answered)] == [Decimal("0.00042")] * 2
+    assert bench.model.asked == [["one", "two"]]
+    assert [record.outcome for record in bench.calls.records] == ["ok"]
+    assert bench.calls.records[0].cost_usd == Decimal(
+        "0.00084"
+    )  # 600 + 400 / 2 + 10 * 4 millionths
+    assert all(isinstance(result, Answered) and result.cost_usd > 0 for result in results)
 
 
 def test_a_transient_error_is_tried_again_and_waits_as_long_as_the_server_asks() -> None:
     limit = LanguageModelUnavailable("rate_limit", "429", retry_after_s=7.0)
-    tier, _, calls, clock = make(limit)
+    bench = make(limit)
 
-    results = ask(tier, "one")
+    results = bench.ask("one")
 
     assert isinstance(results[0], Answered)
-    assert clock.at_s >= 7.0
-    assert [record.outcome for record in calls.records] == ["rate_limit", "ok"]
+    assert bench.clock.at_s >= 7.0
+    assert [record.outcome for record in bench.calls.records] == ["rate_limit", "ok"]
 
 
 def test_a_wait_that_outlasts_the_budget_is_not_begun() -> None:
     limit = LanguageModelUnavailable("rate_limit", "429", retry_after_s=3600.0)
-    tier, model, _, clock = make(limit)
+    bench = make(limit)
 
-    results = ask(tier, "one")
+    results = bench.ask("one")
 
     assert results == [limit]
-    assert clock.at_s == 0.0
-    assert len(model.asked) == 1
+    assert bench.clock.at_s == 0.0
+    assert len(bench.model.asked) == 1
 
 
 def test_transient_errors_end_after_the_last_try() -> None:
     errors = [LanguageModelUnavailable("server_error", "500") for _ in range(9)]
-    tier, model, _, _ = make(*errors)
+    bench = make(*errors)
 
-    results = ask(tier, "one", "two")
+    results = bench.ask("one", "two")
 
-    assert len(model.asked) == RetryPolicy().tries
+    assert len(bench.model.asked) == RetryPolicy().tries
     assert all(isinstance(result, LanguageModelUnavailable) for result in results)
 
 
 def test_a_batch_with_a_wrong_answer_is_asked_again_singly() -> None:
     def foreign(items: list[dict[str, str]]) -> str:
-        return good([*items, {"id": "x9x"}])
+        return good([{"i": "xyz"}, *items[1:]])
 
-    tier, model, calls, _ = make(foreign)
+    bench = make(foreign)
 
-    results = ask(tier, "one", "two", "three")
+    results = bench.ask("one", "two", "three")
 
-    assert model.asked == [["one", "two", "three"], ["one"], ["two"], ["three"]]
-    assert [record.outcome for record in calls.records] == ["foreign_id", "ok", "ok", "ok"]
+    assert bench.model.asked == [["one", "two", "three"], ["one"], ["two"], ["three"]]
+    assert [record.outcome for record in bench.calls.records] == ["foreign_id", "ok", "ok", "ok"]
     assert all(isinstance(result, Answered) for result in results)
 
 
 def test_a_refusal_stays_with_the_message_that_caused_it() -> None:
     refusal = LanguageModelRefused("content_filter", "filtered")
-    tier, model, _, _ = make(refusal, None, refusal)
+    bench = make(refusal, None, refusal)
 
-    results = ask(tier, "one", "two")
+    results = bench.ask("one", "two")
 
     assert isinstance(results[0], Answered)
     assert results[1] is refusal
-    assert len(model.asked) == 3
+    assert len(bench.model.asked) == 3
 
 
 def test_a_single_message_with_a_wrong_answer_is_asked_once_more_and_then_given_up() -> None:
-    tier, model, _, _ = make(lambda _: "{}", lambda _: "{}")
+    bench = make(lambda _: "{}", lambda _: "{}")
 
-    results = ask(tier, "one")
+    results = bench.ask("one")
 
     assert isinstance(results[0], LanguageModelBadAnswer)
-    assert len(model.asked) == 2
+    assert len(bench.model.asked) == 2
 
 
 def test_a_bad_key_is_asked_once_and_never_again() -> None:
     bad_key = LanguageModelMisconfigured("bad_key", "401")
-    tier, model, _, _ = make(bad_key)
+    bench = make(bad_key)
 
-    results = ask(tier, "one", "two")
+    results = bench.ask("one", "two")
 
     assert results == [bad_key, bad_key]
-    assert len(model.asked) == 1
+    assert len(bench.model.asked) == 1
 
 
 def test_nothing_is_paid_for_a_claim_that_was_lost() -> None:
-    tier, model, _, _ = make()
+    bench = make()
 
-    results = tier.ask(["one"], budget_s=90.0, still_ours=lambda: False)
+    results = bench.ask("one", ours=False)
 
     assert isinstance(results[0], LanguageModelUnavailable)
-    assert model.asked == []
+    assert bench.model.asked == []
 
 
-def test_long_texts_get_prompts_of_their_own() -> None:
-    assert pack(["a" * 5, "b" * 5, "c" * 20, "d"], most_chars=10) == [
-        ["a" * 5, "b" * 5],
-        ["c" * 20],
-        ["d"],
-    ]
+def test_long_texts_and_doubtful_ones_get_prompts_of_their_own() -> None:
+    questions = [Question(text="a" * 5), Question(text="?", alone=True)]
+    questions += [Question(text=letter * 5) for letter in "bcde"]
+
+    assert pack(questions, most_messages=8, most_chars=10) == [[1], [0, 2], [3, 4], [5]]
+    assert pack(questions, most_messages=3, most_chars=99) == [[1], [0, 2, 3], [4, 5]]
+
+
+def test_what_an_answer_said_before_it_broke_off_is_kept_and_only_the_rest_is_asked_again() -> None:
+    def cut(items: list[dict[str, str]]) -> str:
+        return good(items)[: len(good(items)) * 2 // 3]
+
+    bench = make(cut)
+
+    results = bench.ask("one", "two", "three")
+
+    assert all(isinstance(result, Answered) for result in results)
+    assert bench.model.asked[0] == ["one", "two", "three"]
+    assert [len(asked) for asked in bench.model.asked[1:]] == [1] * len(bench.model.asked[1:])
+    assert ["one"] not in bench.model.asked
+
+
+def test_a_message_labelled_twice_differently_is_reported_as_such() -> None:
+    def doubled(items: list[dict[str, str]]) -> str:
+        rows = [{"i": i["i"], "l": "A3"} for i in items]
+        return json.dumps({"items": [*rows, {"i": items[0]["i"], "l": "J3"}]})
+
+    bench = make(doubled)
+
+    results = bench.ask("one", "two")
+
+    assert isinstance(results[0], LanguageModelBadAnswer)
+    assert isinstance(results[1], Answered)
+
+
+def test_a_call_that_the_gate_turns_away_is_neither_made_nor_tried_again() -> None:
+    bench = make()
+    bench.gate.closed = LanguageModelUnavailable("breaker_open", "down")
+
+    results = bench.ask("one", "two")
+
+    assert results == [bench.gate.closed] * 2
+    assert bench.model.asked == []
+    assert bench.calls.started == 0
+
+
+def test_the_gate_hears_how_every_call_ended() -> None:
+    bench = make(LanguageModelUnavailable("timeout", "slow"))
+
+    bench.ask("one")
+
+    assert bench.gate.failures == ["timeout", "ok"]
 
 
 def test_pauses_grow_and_are_jittered() -> None:

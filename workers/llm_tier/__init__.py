@@ -1,1 +1,1 @@
-"""The LLM tier: prompt, call, answer. Pure parts apart from `client`, which talks to the LLM."""
+"""The LLM tier: prompt, call, answer. Pure, apart from `client` (the LLM) and `gate` (Postgres)."""

@@ -1,10 +1,17 @@
-"""The answer: its JSON schema, and reading what came back without trusting it. Pure."""
+"""The answer: its JSON schema, and reading it as it arrives, without trusting it. Pure.
+
+One entry per message, `{"i":"bkt","l":"CB2"}`: the message's id, then the codes of its
+categories, primary first, and of its urgency, run together. That is about ten output tokens, and
+output tokens are what a call's time consists of.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any, Final
 
 from shared.contracts import Urgency
@@ -12,9 +19,13 @@ from shared.errors import LanguageModelBadAnswer
 from shared.taxonomy import Taxonomy
 
 SCHEMA_NAME: Final = "labels"
+#: Strict mode bounds the values of an enum (1,000 at OpenAI): two categories make 300.
+_MOST_CATEGORIES: Final = 2
 #: Output tokens that one message's entry takes at most, and those around the entries.
-_TOKENS_PER_MESSAGE: Final = 32
-_TOKENS_AROUND: Final = 24
+_TOKENS_PER_MESSAGE: Final = 16
+_TOKENS_AROUND: Final = 16
+_START: Final = re.compile(r'"items"\s*:\s*\[')
+_BETWEEN: Final = " \t\r\n,"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,19 +36,27 @@ class Answer:
     urgency: Urgency
 
 
-def schema(taxonomy: Taxonomy) -> Mapping[str, Any]:
+def label_codes(taxonomy: Taxonomy) -> dict[str, Answer]:
+    """Every label that can be given, by its code."""
+    return {
+        "".join(category.code for category in chosen) + level.code: Answer(
+            categories=tuple(category.name for category in chosen), urgency=level.name
+        )
+        for count in range(1, _MOST_CATEGORIES + 1)
+        for chosen in permutations(taxonomy.categories, count)
+        for level in taxonomy.urgencies
+    }
+
+
+def schema(codes: Mapping[str, Answer]) -> Mapping[str, Any]:
     """The answer's schema in the subset that strict mode takes; the same for every call."""
     entry = {
         "type": "object",
         "properties": {
-            "id": {"type": "string"},
-            "c": {
-                "type": "array",
-                "items": {"type": "string", "enum": [c.code for c in taxonomy.categories]},
-            },
-            "u": {"type": "string", "enum": [u.code for u in taxonomy.urgencies]},
+            "i": {"type": "string"},
+            "l": {"type": "string", "enum": list(codes)},
         },
-        "required": ["id", "c", "u"],
+        "required": ["i", "l"],
         "additionalProperties": False,
     }
     return {
@@ -53,56 +72,81 @@ def max_tokens(messages: int) -> int:
     return _TOKENS_AROUND + _TOKENS_PER_MESSAGE * messages
 
 
-def read(text: str, ids: Sequence[str], taxonomy: Taxonomy) -> dict[str, Answer]:
-    """The answers by id: every id of `ids` once, nothing else.
+class Reader:
+    """Reads one answer piece by piece: `feed` gives each message's label as soon as it is there.
 
-    Raises:
-        LanguageModelBadAnswer: no JSON, another shape, an unknown code, or an id that is
-            missing, doubled or foreign.
+    An id comes out once. Ids that nobody asked for, a second label for an id and unknown codes
+    raise LanguageModelBadAnswer; what came out before still holds, unless `doubled` names it.
     """
-    answers: dict[str, Answer] = {}
-    for entry in _entries(text):
-        id_, answer = read_entry(entry, taxonomy)
-        if id_ not in ids:
+
+    def __init__(self, ids: Sequence[str], codes: Mapping[str, Answer]) -> None:
+        self._wanted = frozenset(ids)
+        self._codes = codes
+        self._rest = ""
+        self._started = False
+        self._ended = False
+        self.answers: dict[str, Answer] = {}
+        self.doubled: set[str] = set()  # labelled twice, differently
+
+    def feed(self, piece: str) -> Iterator[tuple[str, Answer]]:
+        """The labels that this piece completes."""
+        self._rest += piece
+        if not self._started:
+            start = _START.search(self._rest)
+            if start is None:
+                return
+            self._started = True
+            self._rest = self._rest[start.end() :]
+        while not self._ended:
+            self._rest = self._rest.lstrip(_BETWEEN)
+            if self._rest.startswith("]"):
+                self._ended = True
+                return
+            end = self._rest.find("}")
+            if end < 0:
+                return
+            entry, self._rest = self._rest[: end + 1], self._rest[end + 1 :]
+            found = self._read(entry)
+            if found is not None:
+                yield found
+
+    def finish(self) -> None:
+        """Raises LanguageModelBadAnswer unless every message was labelled, once."""
+        if not self._started:
+            raise LanguageModelBadAnswer("not_json", "the answer has no list of items")
+        if not self._ended:
+            raise LanguageModelBadAnswer("shape", "the answer's list of items does not end")
+        missing = len(self._wanted) - len(self.answers)
+        if missing:
+            raise LanguageModelBadAnswer(
+                "missing_id", f"the answer leaves out {missing} of {len(self._wanted)} messages"
+            )
+
+    def _read(self, text: str) -> tuple[str, Answer] | None:
+        try:
+            entry = json.loads(text)
+        except ValueError as error:
+            raise LanguageModelBadAnswer("not_json", "an entry is not JSON") from error
+        if not isinstance(entry, dict) or set(entry) != {"i", "l"}:
+            raise LanguageModelBadAnswer("shape", "an entry has another shape than the schema's")
+        id_, code = entry["i"], entry["l"]
+        if not isinstance(id_, str) or id_ not in self._wanted:
             raise LanguageModelBadAnswer("foreign_id", "the answer has an id that was not asked")
-        if id_ in answers:
+        answer = self._codes.get(code) if isinstance(code, str) else None
+        if answer is None:
+            raise LanguageModelBadAnswer("invalid_code", "the answer has an unknown code")
+        if id_ in self.answers:
+            if self.answers[id_] != answer:
+                self.doubled.add(id_)
             raise LanguageModelBadAnswer("doubled_id", "the answer has one id twice")
-        answers[id_] = answer
-    if len(answers) < len(ids):
-        raise LanguageModelBadAnswer(
-            "missing_id", f"the answer leaves out {len(ids) - len(answers)} of {len(ids)} messages"
-        )
-    return answers
+        self.answers[id_] = answer
+        return id_, answer
 
 
-def _entries(text: str) -> list[Any]:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise LanguageModelBadAnswer("not_json", "the answer is not JSON") from error
-    entries = data.get("items") if isinstance(data, dict) else None
-    if not isinstance(entries, list):
-        raise LanguageModelBadAnswer("shape", "the answer has another shape than the schema's")
-    return entries
-
-
-def read_entry(entry: Any, taxonomy: Taxonomy) -> tuple[str, Answer]:
-    """One entry's id and label; LanguageModelBadAnswer when it is none."""
-    if not isinstance(entry, dict) or set(entry) != {"id", "c", "u"}:
-        raise LanguageModelBadAnswer("shape", "an entry has another shape than the schema's")
-    id_, codes, urgency_code = entry["id"], entry["c"], entry["u"]
-    if not isinstance(id_, str) or not isinstance(codes, list) or not codes:
-        raise LanguageModelBadAnswer("shape", "an entry has another shape than the schema's")
-    names = [_category(code, taxonomy) for code in codes]
-    urgency = taxonomy.urgency_by_code(urgency_code) if isinstance(urgency_code, str) else None
-    if urgency is None:
-        raise LanguageModelBadAnswer("invalid_code", "the answer has an unknown urgency code")
-    # Strict mode can bound neither length nor repetition of an array.
-    return id_, Answer(categories=tuple(dict.fromkeys(names))[:3], urgency=urgency)
-
-
-def _category(code: Any, taxonomy: Taxonomy) -> str:
-    category = taxonomy.category_by_code(code) if isinstance(code, str) else None
-    if category is None:
-        raise LanguageModelBadAnswer("invalid_code", "the answer has an unknown category code")
-    return category.name
+def read(text: str, ids: Sequence[str], codes: Mapping[str, Answer]) -> dict[str, Answer]:
+    """A whole answer's labels by id; LanguageModelBadAnswer unless each id is there, once."""
+    reader = Reader(ids, codes)
+    for _ in reader.feed(text):
+        pass
+    reader.finish()
+    return reader.answers

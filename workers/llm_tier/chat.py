@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,9 +22,9 @@ class ChatRequest:
 
     system: str  # the fixed prefix
     user: str  # what differs from call to call
-    schema: Mapping[str, Any]  # the answer's JSON schema
-    schema_name: str
     max_tokens: int
+    schema: Mapping[str, Any] | None = None  # the answer's JSON schema; None: plain text
+    schema_name: str = "answer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,11 @@ class ChatReply:
 
     text: str
     usage: Usage
-    latency_ms: float
     model: str  # as the provider names it
+
+
+#: Called with each piece of the answer as it arrives.
+OnText = Callable[[str], None]
 
 
 class ChatModel(Protocol):
@@ -45,6 +48,14 @@ class ChatModel(Protocol):
         """The model's name, as asked for."""
         ...
 
-    def ask(self, request: ChatRequest, *, timeout_s: float) -> ChatReply:
-        """One call, without retries; raises LanguageModelError's kinds."""
+    def ask(self, request: ChatRequest, *, timeout_s: float, on_text: OnText) -> ChatReply:
+        """One call, without retries; raises LanguageModelError's kinds.
+
+        What `on_text` raises ends the call and comes through.
+        """
         ...
+
+
+def estimated_tokens(text: str) -> int:
+    """About as many tokens as a text has, where no provider counted them (OpenAI: 4 characters)."""
+    return (len(text) + 3) // 4

@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import Any
 
+import httpx2
 import openai
+from openai.types.chat import ChatCompletionChunk
+from openai.types.completion_usage import CompletionUsage
 
-from shared.errors import LanguageModelBadAnswer, LanguageModelRefused
+from shared.errors import (
+    LanguageModelBadAnswer,
+    LanguageModelRefused,
+    LanguageModelUnavailable,
+)
 from shared.settings import Settings
-from workers.llm_tier.chat import ChatReply, ChatRequest, Usage
+from workers.llm_tier.chat import ChatReply, ChatRequest, OnText, Usage, estimated_tokens
+from workers.llm_tier.dialect import Dialect, response_format
 from workers.llm_tier.errors import translate
 
-if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletion
-    from openai.types.completion_usage import CompletionUsage
+_CONNECT_TIMEOUT_S = 5.0
 
 
 class OpenAIChat:
     """OpenAI, or any server that speaks its chat-completions API."""
 
-    def __init__(self, client: openai.OpenAI, model: str) -> None:
+    def __init__(self, client: openai.OpenAI, model: str, dialect: Dialect | None = None) -> None:
         self._client = client
         self._model = model
+        self._dialect = dialect or Dialect()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> OpenAIChat:
         """A client with its own connections; retries are ours, inside the lease."""
+        limits = httpx2.Limits(
+            max_connections=settings.llm_concurrency * 2,
+            max_keepalive_connections=settings.llm_concurrency,
+        )
         client = openai.OpenAI(
             api_key=settings.require("openai_api_key"),
             base_url=settings.openai_base_url,
             max_retries=0,
             timeout=settings.llm_timeout_s,
+            http_client=openai.DefaultHttpxClient(limits=limits),
         )
         return cls(client, settings.llm_model)
 
@@ -40,65 +52,114 @@ class OpenAIChat:
         """The model's name, as asked for."""
         return self._model
 
-    def ask(self, request: ChatRequest, *, timeout_s: float) -> ChatReply:
+    @property
+    def dialect(self) -> Dialect:
+        """What the server was found to understand."""
+        return self._dialect
+
+    def ask(self, request: ChatRequest, *, timeout_s: float, on_text: OnText) -> ChatReply:
         """One call; raises LanguageModelError's kinds."""
-        started_s = time.monotonic()
-        try:
-            completion = self._client.chat.completions.create(
-                model=self._model,
-                messages=[
-                    {"role": "system", "content": request.system},
-                    {"role": "user", "content": request.user},
-                ],
-                response_format={
-                    "type": "json_schema",
-                    "json_schema": {
-                        "name": request.schema_name,
-                        "schema": dict(request.schema),
-                        "strict": True,
-                    },
-                },
-                temperature=0,
-                max_completion_tokens=request.max_tokens,
-                timeout=timeout_s,
-            )
-        except openai.OpenAIError as error:
-            raise translate(error) from error
-        return ChatReply(
-            text=_content(completion),
-            usage=usage_of(completion.usage),
-            latency_ms=(time.monotonic() - started_s) * 1000,
-            model=completion.model or self._model,
-        )
+        while True:
+            used = self._dialect.format
+            try:
+                reply = self._stream(request, used, timeout_s, on_text)
+            except openai.OpenAIError as error:
+                ours = translate(error)
+                if ours.reason == "bad_request" and self._dialect.refused(used):
+                    continue
+                raise ours from error
+            except httpx2.HTTPError as error:
+                # The client wraps errors before the answer begins, not those within a stream.
+                reason = "timeout" if isinstance(error, httpx2.TimeoutException) else "connection"
+                raise LanguageModelUnavailable(
+                    reason, f"the LLM's answer broke off: {type(error).__name__}"
+                ) from error
+            self._dialect.worked()
+            return reply
 
     def close(self) -> None:
         """Close its connections."""
         self._client.close()
 
+    def _stream(
+        self, request: ChatRequest, format_: str, timeout_s: float, on_text: OnText
+    ) -> ChatReply:
+        until_s = time.monotonic() + timeout_s
+        collected = _Collected(self._model)
+        options: dict[str, Any] = {"response_format": response_format(format_, request)}
+        stream = self._client.chat.completions.create(
+            model=self._model,
+            messages=[
+                {"role": "system", "content": request.system},
+                {"role": "user", "content": request.user},
+            ],
+            temperature=0,
+            max_completion_tokens=request.max_tokens,
+            stream=True,
+            stream_options={"include_usage": True},
+            timeout=httpx2.Timeout(timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s)),
+            **{name: value for name, value in options.items() if value is not None},
+        )
+        with stream:
+            for chunk in stream:
+                if piece := collected.add(chunk):
+                    on_text(piece)
+                if time.monotonic() > until_s:
+                    raise LanguageModelUnavailable("timeout", "the LLM's answer took too long")
+        return collected.reply(request)
 
-def _content(completion: ChatCompletion) -> str:
-    """The answer's text, or the error that stands in its place."""
-    if not completion.choices:
-        raise LanguageModelBadAnswer("empty_choices", "the LLM's answer has no choices")
-    choice = completion.choices[0]
-    if choice.finish_reason == "content_filter":
-        raise LanguageModelRefused("content_filter", "the provider's filter stopped the answer")
-    if choice.message.refusal:
-        raise LanguageModelRefused("refusal", "the LLM refused to answer")
-    if choice.finish_reason == "length":
-        raise LanguageModelBadAnswer("cut_off", "the LLM's answer was cut off by max_tokens")
-    if not choice.message.content:
-        raise LanguageModelBadAnswer("empty", "the LLM's answer is empty")
-    return choice.message.content
 
+class _Collected:
+    """A streamed answer, put together."""
 
-def usage_of(usage: CompletionUsage | None) -> Usage:
-    """Token counts; zeros where the server tells none."""
-    if usage is None:
-        return Usage()
-    details = usage.prompt_tokens_details
-    return Usage(
-        prompt_tokens=usage.prompt_tokens or 0,
-        cached_tokens=(details.cached_tokens or 0) if details else 0,
-        completion_tokens=usage.completion_tokens or 0,
-    )
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._pieces: list[str] = []
+        self._finish: str | None = None
+        self._refused = False
+        self._choices = False
+        self._usage: CompletionUsage | None = None
+
+    def add(self, chunk: ChatCompletionChunk) -> str:
+        """Take one chunk; returns its text."""
+        self._model = chunk.model or self._model
+        self._usage = chunk.usage or self._usage
+        if not chunk.choices:
+            return ""
+        self._choices = True
+        choice = chunk.choices[0]
+        self._finish = choice.finish_reason or self._finish
+        self._refused = self._refused or bool(choice.delta.refusal)
+        piece = choice.delta.content or ""
+        self._pieces.append(piece)
+        return piece
+
+    def reply(self, request: ChatRequest) -> ChatReply:
+        """The whole answer, or the error that stands in its place."""
+        text = "".join(self._pieces)
+        if not self._choices:
+            raise LanguageModelBadAnswer("empty_choices", "the LLM's answer has no choices")
+        if self._finish == "content_filter":
+            raise LanguageModelRefused("content_filter", "the provider's filter stopped the answer")
+        if self._refused:
+            raise LanguageModelRefused("refusal", "the LLM refused to answer")
+        if self._finish == "length":
+            raise LanguageModelBadAnswer("cut_off", "the LLM's answer was cut off by max_tokens")
+        if self._finish is None:
+            raise LanguageModelUnavailable("connection", "the LLM's answer broke off")
+        if not text:
+            raise LanguageModelBadAnswer("empty", "the LLM's answer is empty")
+        return ChatReply(text=text, usage=self._counted(request, text), model=self._model)
+
+    def _counted(self, request: ChatRequest, text: str) -> Usage:
+        if self._usage is None:
+            return Usage(
+                prompt_tokens=estimated_tokens(request.system + request.user),
+                completion_tokens=estimated_tokens(text),
+            )
+        details = self._usage.prompt_tokens_details
+        return Usage(
+            prompt_tokens=self._usage.prompt_tokens or 0,
+            cached_tokens=(details.cached_tokens or 0) if details else 0,
+            completion_tokens=self._usage.completion_tokens or 0,
+        )

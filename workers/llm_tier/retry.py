@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Final
 
 from shared.errors import LanguageModelError, LanguageModelUnavailable
+
+#: Our own gate's and lease's refusals: asking again within the lease changes nothing.
+NOT_RETRIED: Final = frozenset({"breaker_open", "over_budget", "own_rate_limit", "out_of_time"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,8 @@ class RetryPolicy:
         end within `left_s`, the rest of the lease.
         """
         if not isinstance(error, LanguageModelUnavailable) or tried >= self.tries:
+            return None
+        if error.reason in NOT_RETRIED:
             return None
         pause_s = dice.uniform(0, min(self.first_pause_s * 2**tried, self.longest_pause_s))
         if error.retry_after_s is not None:

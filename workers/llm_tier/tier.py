@@ -1,14 +1,15 @@
-"""Asking the LLM about a chunk: pack, call, retry, split what came back wrong.
+"""Asking the LLM about messages: pack, admit, call, stream, retry, split what came back wrong.
 
-Every call is recorded the moment it ends, paid or failed. Nothing here touches messages: callers
-claim before and settle after.
+Every call is recorded the moment it ends, paid or failed. An answer is handed on the moment its
+entry is complete, not when the whole batch is. Nothing here touches messages: callers claim
+before and settle after.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
@@ -22,7 +23,7 @@ from shared.errors import (
 from shared.taxonomy import Taxonomy
 from workers.llm_tier import answer
 from workers.llm_tier.answer import Answer
-from workers.llm_tier.chat import ChatModel, ChatReply, ChatRequest, Usage
+from workers.llm_tier.chat import ChatModel, ChatReply, ChatRequest, Usage, estimated_tokens
 from workers.llm_tier.price import Prices
 from workers.llm_tier.prompt import Asked, Prompt, new_ids, question
 from workers.llm_tier.retry import RetryPolicy
@@ -48,11 +49,39 @@ class CallRecord:
 
 
 class CallLog(Protocol):
-    """Where calls are recorded."""
+    """Where calls are recorded: a row when the call starts, its cost when it ends."""
 
-    def add(self, record: CallRecord) -> int:
-        """Keep it; returns its id."""
+    def start(self, model: str, prompt_version: str, messages: int) -> int:
+        """A call is about to be made; returns its id."""
         ...
+
+    def end(self, call_id: int, record: CallRecord) -> None:
+        """The call has ended, well or not."""
+        ...
+
+
+class Admission(Protocol):
+    """The gate before every call."""
+
+    def admit(self, tokens: int, longest_wait_s: float) -> float:
+        """Seconds to wait before the call; raises LanguageModelUnavailable to turn it away."""
+        ...
+
+    def succeeded(self) -> None:
+        """A call was answered."""
+        ...
+
+    def failed(self, error: LanguageModelError) -> None:
+        """A call failed."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One message to ask about."""
+
+    text: str  # de-identified
+    alone: bool = False  # never in a prompt with others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +91,13 @@ class Answered:
     answer: Answer
     call_id: int
     model: str
-    cost_usd: Decimal  # this message's share
-    latency_ms: float
+    cost_usd: Decimal  # this message's share, an estimate until the call has ended
+    latency_ms: float  # from the call's start to this entry
 
 
 Result = Answered | LanguageModelError
+#: Called once for each question, by its place, with what became of it.
+OnResult = Callable[[int, Result], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,142 +107,220 @@ class LlmTier:
     model: ChatModel
     prompt: Prompt
     taxonomy: Taxonomy
+    codes: Mapping[str, Answer]
     prices: Prices
     calls: CallLog
+    gate: Admission
     clock: Clock
     timeout_s: float
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    batch_messages: int = 8
 
     def ask(
-        self, texts: Sequence[str], *, budget_s: float, still_ours: Callable[[], bool]
-    ) -> list[Result]:
-        """The answer or the error for each de-identified text, in order.
+        self,
+        questions: Sequence[Question],
+        on_result: OnResult,
+        *,
+        budget_s: float,
+        still_ours: Callable[[], bool],
+    ) -> None:
+        """Ask about each question; `on_result` hears of each once, as soon as it is known.
 
-        No call starts after `budget_s` or when `still_ours` says that the claim is lost.
+        No call starts after `budget_s` or when `still_ours` says that the claim is lost. An
+        entry that came twice with different labels is heard of twice: the second time with the
+        error, which counts.
         """
-        run = _Run(self, self.clock.monotonic_s() + budget_s, still_ours)
-        results: list[Result] = []
-        for batch in pack(texts):
-            results.extend(run.batch(batch))
-        return results
+        run = _Run(self, self.clock.monotonic_s() + budget_s, still_ours, on_result)
+        for batch in pack(questions, most_messages=self.batch_messages):
+            run.batch({place: questions[place].text for place in batch})
 
 
-def pack(texts: Sequence[str], most_chars: int = _MOST_CHARS) -> list[list[str]]:
-    """Neighbouring texts together, as long as they fit one prompt."""
-    batches: list[list[str]] = []
-    room = 0
-    for text in texts:
-        if not batches or len(text) > room:
-            batches.append([])
-            room = most_chars
-        batches[-1].append(text)
-        room -= len(text)
-    return batches
+def pack(
+    questions: Sequence[Question], *, most_messages: int, most_chars: int = _MOST_CHARS
+) -> list[list[int]]:
+    """The places of questions that share a prompt: neighbours, as long as they fit."""
+    batches: list[list[int]] = []
+    shared: list[int] = []
+    room = most_chars
+    for place, each in enumerate(questions):
+        if each.alone:
+            batches.append([place])
+            continue
+        if shared and (len(shared) == most_messages or len(each.text) > room):
+            batches.append(shared)
+            shared, room = [], most_chars
+        shared.append(place)
+        room -= len(each.text)
+    return [*batches, shared] if shared else batches
 
 
 class _Run:
     """The calls for one chunk."""
 
-    def __init__(self, tier: LlmTier, until_s: float, still_ours: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        tier: LlmTier,
+        until_s: float,
+        still_ours: Callable[[], bool],
+        on_result: OnResult,
+    ) -> None:
         self._tier = tier
         self._until_s = until_s
         self._still_ours = still_ours
+        self._on_result = on_result
         self._dice = random.Random()  # noqa: S311  jitter
 
-    def batch(self, texts: Sequence[str]) -> list[Result]:
-        """One prompt for all; whatever is wrong with the answer, each is asked again alone."""
+    def batch(self, texts: Mapping[int, str]) -> None:
+        """One prompt for all; what it leaves open is asked again, each alone."""
+        left = dict(texts)
         try:
-            return list(self._call(texts))
+            self._call(left)
         except (LanguageModelBadAnswer, LanguageModelRefused) as error:
             if len(texts) > 1:
                 logger.warning(
                     "answer not usable, asking singly",
-                    extra={"reason": error.reason, "messages": len(texts)},
+                    extra={"reason": error.reason, "messages": len(texts), "left": len(left)},
                 )
-                return [result for text in texts for result in self.batch([text])]
-            if isinstance(error, LanguageModelRefused):
-                return [error]
+                for place in list(left):
+                    self.batch({place: left[place]})
+            elif isinstance(error, LanguageModelRefused):
+                self._fail(left, error)
+            else:
+                self._once_more(left)
         except LanguageModelError as error:
-            return [error] * len(texts)
-        return self._once_more(texts)
+            self._fail(left, error)
 
-    def _once_more(self, texts: Sequence[str]) -> list[Result]:
+    def _once_more(self, left: dict[int, str]) -> None:
         """A second try for a single message whose answer could not be used."""
         try:
-            return list(self._call(texts))
+            self._call(left)
         except LanguageModelError as error:
-            return [error]
+            self._fail(left, error)
 
-    def _call(self, texts: Sequence[str]) -> list[Answered]:
-        """One prompt, with retries of transient errors."""
-        tried = 0
-        while True:
-            left_s = self._until_s - self._tier.clock.monotonic_s()
+    def _fail(self, left: Mapping[int, str], error: LanguageModelError) -> None:
+        for place in left:
+            self._on_result(place, error)
+
+    def _call(self, left: dict[int, str]) -> None:
+        """One prompt, with retries of transient errors; takes out of `left` what is answered."""
+        tier, tried = self._tier, 0
+        while left:
+            left_s = self._until_s - tier.clock.monotonic_s()
             if left_s <= 1 or not self._still_ours():
                 raise LanguageModelUnavailable("out_of_time", "the lease ended before an answer")
             tried += 1
             try:
-                return self._once(texts, min(self._tier.timeout_s, left_s))
+                call = _Call(tier, left, self._on_result)
+                tier.clock.sleep(tier.gate.admit(call.tokens, left_s - 1))
+                call.run(min(tier.timeout_s, self._until_s - tier.clock.monotonic_s()))
             except LanguageModelError as error:
-                left_s = self._until_s - self._tier.clock.monotonic_s()
-                pause_s = self._tier.retry.pause_s(error, tried, left_s, self._dice)
+                left_s = self._until_s - tier.clock.monotonic_s()
+                pause_s = tier.retry.pause_s(error, tried, left_s, self._dice)
                 if pause_s is None:
                     raise
                 logger.warning(
                     "LLM call failed, trying again",
                     extra={"reason": error.reason, "tried": tried, "pause_s": round(pause_s, 2)},
                 )
-            self._tier.clock.sleep(pause_s)
+                tier.clock.sleep(pause_s)
 
-    def _once(self, texts: Sequence[str], timeout_s: float) -> list[Answered]:
-        tier = self._tier
-        asked = [
-            Asked(id=id_, text=text) for id_, text in zip(new_ids(len(texts)), texts, strict=True)
-        ]
-        request = ChatRequest(
+
+class _Call:
+    """One call: made once, recorded once."""
+
+    def __init__(self, tier: LlmTier, left: dict[int, str], on_result: OnResult) -> None:
+        self._tier = tier
+        self._left = left
+        self._on_result = on_result
+        self._places = dict(zip(new_ids(len(left)), left, strict=True))
+        asked = [Asked(id=id_, text=left[place]) for id_, place in self._places.items()]
+        self._request = ChatRequest(
             system=tier.prompt.prefix,
             user=question(asked),
-            schema=answer.schema(tier.taxonomy),
+            schema=answer.schema(tier.codes),
             schema_name=answer.SCHEMA_NAME,
             max_tokens=answer.max_tokens(len(asked)),
         )
-        started_s = tier.clock.monotonic_s()
-        try:
-            reply = tier.model.ask(request, timeout_s=timeout_s)
-        except LanguageModelError as error:
-            self._record(error.reason, len(asked), started_s, None)
-            raise
-        try:
-            answers = answer.read(reply.text, [each.id for each in asked], tier.taxonomy)
-        except LanguageModelBadAnswer as error:
-            self._record(error.reason, len(asked), started_s, reply)
-            raise
-        call_id = self._record("ok", len(asked), started_s, reply)
-        share_usd = tier.prices.cost_usd(reply.usage) / len(asked)
-        return [
-            Answered(
-                answer=answers[each.id],
-                call_id=call_id,
-                model=reply.model,
-                cost_usd=share_usd,
-                latency_ms=reply.latency_ms,
-            )
-            for each in asked
-        ]
+        self._reader = answer.Reader(list(self._places), tier.codes)
+        self._started_s = 0.0
+        self._received = ""
+        self._call_id = 0
 
-    def _record(
-        self, outcome: str, messages: int, started_s: float, reply: ChatReply | None
-    ) -> int:
+    @property
+    def tokens(self) -> int:
+        """About what the call takes from a token rate."""
+        return (
+            estimated_tokens(self._request.system)
+            + estimated_tokens(self._request.user)
+            + self._request.max_tokens
+        )
+
+    def run(self, timeout_s: float) -> None:
+        """Make the call; raises LanguageModelError's kinds after it was recorded."""
         tier = self._tier
-        usage = reply.usage if reply else Usage()
-        return tier.calls.add(
+        self._call_id = tier.calls.start(tier.model.name, tier.prompt.version, len(self._places))
+        self._started_s = tier.clock.monotonic_s()
+        try:
+            reply = tier.model.ask(self._request, timeout_s=timeout_s, on_text=self._on_text)
+            self._reader.finish()
+        except LanguageModelError as error:
+            self._record(error.reason, None)
+            self._take_back(error)
+            tier.gate.failed(error)
+            raise
+        self._record("ok", reply)
+        tier.gate.succeeded()
+
+    def _on_text(self, piece: str) -> None:
+        self._received += piece
+        for id_, found in self._reader.feed(piece):
+            place = self._places[id_]
+            if place not in self._left:
+                continue
+            del self._left[place]
+            self._on_result(
+                place,
+                Answered(
+                    answer=found,
+                    call_id=self._call_id,
+                    model=self._tier.model.name,
+                    cost_usd=self._share_usd(),
+                    latency_ms=self._elapsed_ms(),
+                ),
+            )
+
+    def _take_back(self, error: LanguageModelError) -> None:
+        """An entry that was labelled twice, differently: neither label can be believed."""
+        for id_ in self._reader.doubled:
+            self._on_result(self._places[id_], error)
+
+    def _share_usd(self) -> Decimal:
+        return self._tier.prices.cost_usd(self._estimate()) / len(self._places)
+
+    def _estimate(self) -> Usage:
+        """Tokens where the provider has not counted them: none before the answer begins."""
+        if not self._received:
+            return Usage()
+        return Usage(
+            prompt_tokens=estimated_tokens(self._request.system + self._request.user),
+            completion_tokens=estimated_tokens(self._received),
+        )
+
+    def _elapsed_ms(self) -> float:
+        return (self._tier.clock.monotonic_s() - self._started_s) * 1000
+
+    def _record(self, outcome: str, reply: ChatReply | None) -> None:
+        tier = self._tier
+        usage = reply.usage if reply else self._estimate()
+        tier.calls.end(
+            self._call_id,
             CallRecord(
                 model=reply.model if reply else tier.model.name,
                 prompt_version=tier.prompt.version,
                 outcome=outcome,
-                messages=messages,
+                messages=len(self._places),
                 usage=usage,
                 cost_usd=tier.prices.cost_usd(usage),
-                latency_ms=(tier.clock.monotonic_s() - started_s) * 1000,
-            )
+                latency_ms=self._elapsed_ms(),
+            ),
         )

@@ -1,0 +1,251 @@
+"""One claim of the LLM lane, from the rows in hand to the last one settled or given back."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from shared.contracts import Label, Status, Tier
+from shared.database import transaction
+from shared.errors import (
+    DeidError,
+    LanguageModelError,
+    LanguageModelMisconfigured,
+    LanguageModelUnavailable,
+)
+from workers import routing, store
+from workers.cache import Entry
+from workers.chunk import Claim, settle
+from workers.heartbeat import Held
+from workers.label_cache import label_of
+from workers.llm_tier.compress import compress
+from workers.llm_tier.gate import BREAKER_OPEN, OVER_BUDGET, RATE_LIMIT
+from workers.llm_tier.risk import Risk, risk_of
+from workers.llm_tier.tier import Answered, Question, Result
+from workers.patience import Patience
+from workers.runtime import Runtime
+from workers.store import Claimed, Outcome
+
+if TYPE_CHECKING:
+    from workers.escalation import LlmLane
+
+logger = logging.getLogger(__name__)
+
+#: Reasons with which nothing was asked: no attempt of the message's.
+_NOTHING_TRIED = frozenset({BREAKER_OPEN, RATE_LIMIT})
+#: Reason of a message that talks to the machine.
+INSTRUCTIONS = "instructions_in_text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """A row that is ready to be asked about."""
+
+    row: Claimed
+    text: str  # de-identified, compressed
+    key: str | None
+    alone: bool
+
+
+class Desk:
+    """Settles the rows of one claim, each as soon as its label is known."""
+
+    def __init__(self, claim: Claim, held: Held, lane: LlmLane, runtime: Runtime) -> None:
+        self._claim = claim
+        self._held = held
+        self._lane = lane
+        self._runtime = runtime
+        self._open = {row.id: row for row in claim.rows}
+        self._uncounted: set[UUID] = set()  # given back though nothing was tried
+        self._calls: dict[UUID, int] = {}
+        self.counts: Counter[str] = Counter()  # what became of the rows, for the log
+
+    def run(self) -> None:
+        """All of it; what stays open is given back to the sweeper at the end."""
+        try:
+            sheets = [sheet for row in self._claim.rows if (sheet := self._sheet(row))]
+            self._ask_and_wait(self._from_cache(sheets))
+        finally:
+            self._lane.cache.stop_asking(self._claim.owner)
+            self._give_back()
+
+    def _sheet(self, row: Claimed) -> Sheet | None:
+        """Make a row ready; None when it went to a person."""
+        try:
+            masked = self._lane.masker.mask(row.text).text
+        except DeidError as error:
+            self._to_person(row, f"deid_{error.reason}")
+            return None
+        text = compress(masked)
+        risk = risk_of(masked)
+        if risk is Risk.PERSON:
+            self._to_person(row, INSTRUCTIONS)
+            return None
+        key = self._lane.cache.key(row, masked)
+        return Sheet(row=row, text=text, key=key, alone=risk is Risk.ALONE)
+
+    def _from_cache(self, sheets: Sequence[Sheet]) -> list[Sheet]:
+        """Settle what an equal message answers; returns the rest."""
+        found = self._lane.cache.find(sheet.key for sheet in sheets)
+        left: list[Sheet] = []
+        for sheet in sheets:
+            cached = found.get(sheet.key or "")
+            if cached is None:
+                left.append(sheet)
+                continue
+            label = label_of(cached, sheet.row, self._lane.tier.taxonomy.version)
+            self._settle(sheet.row, Status.LABELLED, label=label, key=sheet.key)
+            self.counts["cached"] += 1
+        return left
+
+    def _ask_and_wait(self, sheets: Sequence[Sheet]) -> None:
+        """Ask what nobody else is asking, then take over what the others found out."""
+        cache, owner, budget_s = self._lane.cache, self._claim.owner, self._lane.budget_s
+        keys = list(dict.fromkeys(sheet.key for sheet in sheets if sheet.key))
+        mine = cache.start_asking(keys, owner, budget_s)
+        self._ask([s for s in sheets if s.key is None or s.key in mine])
+        theirs = [s for s in sheets if s.key is not None and s.key not in mine]
+        if not theirs:
+            return
+        waiting = list(dict.fromkeys(s.key for s in theirs if s.key))
+        mine = cache.wait(waiting, owner, budget_s, self._held.still_ours)
+        unknown = self._from_cache([s for s in theirs if s.key not in mine])
+        self._uncounted.update(sheet.row.id for sheet in unknown)
+        self._ask([s for s in theirs if s.key in mine])
+
+    def _ask(self, sheets: Sequence[Sheet]) -> None:
+        """Ask once about equal texts."""
+        groups: dict[object, list[Sheet]] = {}
+        for sheet in sheets:
+            groups.setdefault(sheet.key or sheet.row.id, []).append(sheet)
+        asked = list(groups.values())
+
+        def on_result(place: int, result: Result) -> None:
+            for sheet in asked[place]:
+                self._take(sheet, result)
+
+        self._lane.tier.ask(
+            [Question(text=group[0].text, alone=group[0].alone) for group in asked],
+            on_result,
+            budget_s=self._lane.budget_s,
+            still_ours=self._held.still_ours,
+        )
+
+    def _take(self, sheet: Sheet, result: Result) -> None:
+        """What becomes of a row now that its answer, or its lack, is known."""
+        row = sheet.row
+        if isinstance(result, Answered):
+            self._answered(sheet, result)
+        elif row.id not in self._open:
+            self._doubt(row, result)
+        elif result.reason in _NOTHING_TRIED or isinstance(result, LanguageModelMisconfigured):
+            self._wait_for_llm(row, result)
+        elif isinstance(result, LanguageModelUnavailable) and result.reason != OVER_BUDGET:
+            if row.attempts >= self._runtime.settings.max_attempts:
+                self._to_person(row, f"llm_{result.reason}")
+        else:
+            self._to_person(row, f"llm_{result.reason}")
+
+    def _answered(self, sheet: Sheet, answered: Answered) -> None:
+        row, tier = sheet.row, self._lane.tier
+        self._calls[row.id] = answered.call_id
+        if sheet.alone and not self._small_model_agrees(row, answered):
+            self._to_person(row, INSTRUCTIONS)
+            return
+        self._settle(row, Status.LABELLED, label=self._label(row, answered), key=sheet.key)
+        self.counts["labelled"] += 1
+        if sheet.key is not None:
+            self._lane.cache.store(
+                self._claim.owner,
+                Entry(
+                    key=sheet.key,
+                    categories=answered.answer.categories,
+                    urgency=answered.answer.urgency,
+                    model_version=answered.model,
+                    prompt_version=tier.prompt.version,
+                    taxonomy_version=tier.taxonomy.version,
+                ),
+            )
+
+    def _label(self, row: Claimed, answered: Answered) -> Label:
+        tier = self._lane.tier
+        lowest = routing.floor(row.red_flags)
+        said = answered.answer.urgency
+        raised = lowest.rank < said.rank
+        return Label(
+            categories=answered.answer.categories,
+            urgency=lowest if raised else said,
+            tier=Tier.LLM,
+            taxonomy_version=tier.taxonomy.version,
+            model_version=answered.model,
+            prompt_version=tier.prompt.version,
+            reasons=("red_flag_floor",) if raised else (),
+            latency_ms=answered.latency_ms,
+            cost_usd=answered.cost_usd,
+            llm_call_id=answered.call_id,
+        )
+
+    def _small_model_agrees(self, row: Claimed, answered: Answered) -> bool:
+        """Whether the model that cannot be talked to says the same."""
+        with transaction(self._runtime.engine) as connection:
+            before = store.provisional(connection, [row.id]).get(row.id)
+        return before == (answered.answer.categories[0], answered.answer.urgency)
+
+    def _doubt(self, row: Claimed, error: LanguageModelError) -> None:
+        logger.warning(
+            "answer contradicts itself", extra={"message_id": row.id, "reason": error.reason}
+        )
+        with transaction(self._runtime.engine) as connection:
+            store.doubt(connection, row.id, self._calls[row.id], f"llm_{error.reason}")
+
+    def _wait_for_llm(self, row: Claimed, error: LanguageModelError) -> None:
+        """The LLM is taken to be down: the message waits, but not for ever."""
+        longest = timedelta(seconds=self._runtime.settings.llm_wait_s)
+        if self._runtime.clock.now() - row.received_at > longest:
+            self._to_person(row, f"llm_{error.reason}")
+        else:
+            self._uncounted.add(row.id)
+
+    def _to_person(self, row: Claimed, reason: str) -> None:
+        logger.warning("to a person", extra={"message_id": row.id, "reason": reason})
+        self._settle(row, Status.NEEDS_REVIEW, reason=reason)
+        self.counts["to_people"] += 1
+
+    def _settle(
+        self,
+        row: Claimed,
+        status: Status,
+        *,
+        label: Label | None = None,
+        reason: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        outcome = Outcome(id=row.id, status=status, label=label, reason=reason, cache_key=key)
+        settle(
+            self._runtime.engine, self._patience(), self._claim.owner, Status.ESCALATED, [outcome]
+        )
+        self._open.pop(row.id, None)
+
+    def _give_back(self) -> None:
+        """Let go of what is open: the sweeper sends it again when the LLM had time to recover."""
+        tried = [id_ for id_ in self._open if id_ not in self._uncounted]
+        untried = [id_ for id_ in self._open if id_ in self._uncounted]
+        self.counts["unanswered"] = len(tried) + len(untried)
+        if not self._open:
+            return
+
+        def work() -> None:
+            with transaction(self._runtime.engine) as connection:
+                store.give_back(connection, self._claim.owner, tried, None)
+                store.give_back(connection, self._claim.owner, untried, None, uncounted=True)
+
+        self._patience().call(work)
+
+    def _patience(self) -> Patience:
+        # A new wait each time: the calls took their time, and what they cost must not be lost.
+        return self._runtime.patience(self._runtime.settings.llm_lease_s * 0.7)
