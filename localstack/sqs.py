@@ -17,12 +17,13 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic, sleep
 
 from localstack.settings import LocalSettings
-from localstack.stack import Folders, die_with_parent
+from localstack.stack import Folders, die_with_parent, refuse_taken_ports
 from shared.errors import CarelaneError
 from shared.queues import create_queues
 
@@ -38,6 +39,9 @@ _ENVIRONMENT = {
     # Queue URLs with our own address: the usual ones need a DNS that knows localstack.cloud.
     "SQS_ENDPOINT_STRATEGY": "path",
 }
+#: It is taken for dead after so many looks in a row without an answer.
+_MISSES = 6
+_LOOK_EVERY_S = 5.0
 _PYTHON = Path(__file__).resolve().parent.parent / ".venvs/localstack/bin/python"
 
 
@@ -121,24 +125,35 @@ def main() -> None:
     folders = Folders(settings.home)
     ready = folders.ready("sqs")
     ready.unlink(missing_ok=True)
-    process = start(folders, settings.port_sqs)
-    # It keeps nothing that a gentler end would save.
-    signal.signal(signal.SIGTERM, lambda *_: process.kill())
     try:
-        wait_until_healthy(
-            settings.port_sqs, folders.log("localstack"), lambda: process.poll() is None
-        )
-        endpoint = f"http://127.0.0.1:{settings.port_sqs}"
-        create_queues(replace(settings, sqs_endpoint_url=endpoint))
-        ready.touch()
-        print(f"LocalStack is up on {endpoint}, with its queues", flush=True)
-        code = process.wait()
-        sys.exit(f"LocalStack has ended ({code}); its log: {folders.log('localstack')}")
+        # LocalStack itself would run on without a word, and somebody else's would answer for it.
+        refuse_taken_ports({"CARELANE_PORT_SQS": settings.port_sqs})
+        process = start(folders, settings.port_sqs)
+        # It keeps nothing that a gentler end would save.
+        signal.signal(signal.SIGTERM, lambda *_: process.kill())
+        try:
+            _serve(settings, folders, process)
+        finally:
+            ready.unlink(missing_ok=True)
+            process.kill()
     except CarelaneError as error:
         sys.exit(f"carelane: {error}")
-    finally:
-        ready.unlink(missing_ok=True)
-        process.kill()
+
+
+def _serve(settings: LocalSettings, folders: Folders, process: subprocess.Popen[bytes]) -> None:
+    log = folders.log("localstack")
+    wait_until_healthy(settings.port_sqs, log, lambda: process.poll() is None)
+    endpoint = f"http://127.0.0.1:{settings.port_sqs}"
+    create_queues(replace(settings, sqs_endpoint_url=endpoint))
+    folders.ready("sqs").touch()
+    print(f"LocalStack is up on {endpoint}, with its queues", flush=True)
+    misses = 0
+    while process.poll() is None and misses < _MISSES:
+        misses = 0 if _healthy(settings.port_sqs) else misses + 1
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_LOOK_EVERY_S)
+    how = "answers no more" if process.poll() is None else f"has ended ({process.returncode})"
+    raise LocalStackError(f"LocalStack {how}; its log: {log}")
 
 
 if __name__ == "__main__":

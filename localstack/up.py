@@ -70,32 +70,47 @@ def run(settings: LocalSettings, given: Mapping[str, str]) -> int:
     folders.make()
     with _alone(folders):
         plan = Plan.of(settings, samples_done=done_marker(folders).exists())
-        refuse_taken_ports(ports(settings, sqs=plan.local_sqs, llm=plan.standin_llm))
+        wanted = ports(settings, sqs=plan.local_sqs, llm=plan.standin_llm)
+        refuse_taken_ports(wanted)
         for stale in folders.home.glob("run/*.ready"):
             stale.unlink()
         with _postgres(plan, folders, settings) as url:
             phases.done("Postgres")
-            secrets = ensure_secrets(folders.secrets)
-            environment = plan.environment(settings, {**given, **secrets}, url)
-            environment[STACK_PID] = str(os.getpid())
-            ours = LocalSettings.from_env(environment)
-            upgrade(database_url(ours))
-            phases.done("schema")
-            _give_key(folders, environment)
-            sign_in = _first_user(environment)
-            phases.done("first user, key")
-            if not plan.local_sqs and ours.broker_url is None:
-                check_queues(ours)
-            engine = make_engine(ours, "carelane-announcer", pool_size=1)
+            given = {**given, **ensure_secrets(folders.secrets)}
+            environment = plan.environment(settings, given, url)
+            sign_in = _prepare(plan, folders, environment, phases)
+            # That took seconds; a server that another program started meanwhile would answer in
+            # the place of ours.
+            refuse_taken_ports(wanted)
             Announcer(
                 plan=plan,
                 folders=folders,
-                engine=engine,
+                engine=make_engine(_ours(environment), "carelane-announcer", pool_size=1),
                 phases=phases,
                 sign_in=sign_in,
                 since=since,
             ).start()
             return _run_processes(plan, environment)
+
+
+def _prepare(
+    plan: Plan, folders: Folders, environment: dict[str, str], phases: Phases
+) -> list[str]:
+    """Schema, key and first user; returns what the first user needs to sign in."""
+    environment[STACK_PID] = str(os.getpid())
+    settings = _ours(environment)
+    upgrade(database_url(settings))
+    phases.done("schema")
+    _give_key(folders, environment)
+    sign_in = _first_user(environment)
+    phases.done("first user, key")
+    if not plan.local_sqs and settings.broker_url is None:
+        check_queues(settings)
+    return sign_in
+
+
+def _ours(environment: Mapping[str, str]) -> LocalSettings:
+    return LocalSettings.from_env(environment)
 
 
 def _run_processes(plan: Plan, environment: Mapping[str, str]) -> int:
