@@ -15,11 +15,13 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dashboard import queries, session
+from dashboard.audit import Action
 from dashboard.context import Context
 from dashboard.live import Hub
 from dashboard.numbers import Numbers
 from dashboard.permissions import Access, Role, asks, may
-from dashboard.routes import health, live, message, review, sign_in, worklist
+from dashboard.queue_depths import QueueDepths
+from dashboard.routes import audit, health, live, message, operations, review, sign_in, worklist
 from dashboard.rows import line_of, utc_now
 from dashboard.text_view import urgency_class
 from dashboard.words import ROUTING_WORDS, TIER_WORDS, audit_words, reason_words, span_words
@@ -66,7 +68,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["carelane"] = shared
     asks(Access.PUBLIC)(app.view_functions["static"])
     session.guard(app, shared.engine, settings)
-    for part in (health, sign_in, worklist, message, review, live):
+    for part in (health, sign_in, worklist, message, review, live, operations, audit):
         app.register_blueprint(part.blueprint)
     _furnish_templates(app, settings, shared.taxonomy)
     _handle_errors(app)
@@ -102,7 +104,14 @@ def _context(app: Flask, settings: Settings) -> Context:
         return template.render(lines=[line_of(row, taxonomy) for row in found], now=utc_now())
 
     hub = Hub(settings, render_lines, lambda: json.dumps(numbers.now(0.0).counts))
-    return Context(settings=settings, engine=engine, taxonomy=taxonomy, hub=hub, numbers=numbers)
+    return Context(
+        settings=settings,
+        engine=engine,
+        taxonomy=taxonomy,
+        hub=hub,
+        numbers=numbers,
+        depths=QueueDepths(settings),
+    )
 
 
 def _furnish_templates(app: Flask, settings: Settings, taxonomy: Taxonomy) -> None:
@@ -114,7 +123,7 @@ def _furnish_templates(app: Flask, settings: Settings, taxonomy: Taxonomy) -> No
         tier_words=TIER_WORDS,
         routing_words=ROUTING_WORDS,
         taxonomy=taxonomy,
-        pages=app.view_functions,
+        actions=[action.value for action in Action],
         audit_words=lambda entry: audit_words(entry["action"], entry["detail"]),
         pool_titles={pool.name: pool.title for pool in taxonomy.pools},
         may=may,
@@ -122,7 +131,10 @@ def _furnish_templates(app: Flask, settings: Settings, taxonomy: Taxonomy) -> No
         Role=Role,
     )
     app.jinja_env.filters.update(
-        reason_words=reason_words, span_words=span_words, urgency_class=urgency_class
+        reason_words=reason_words,
+        span_words=span_words,
+        seconds_words=lambda seconds: span_words(timedelta(seconds=seconds)),
+        urgency_class=urgency_class,
     )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from dashboard.live import Hub
 from dashboard.numbers import Numbers
+from dashboard.queue_depths import QueueDepths
 from shared.settings import Settings
 from shared.taxonomy import Taxonomy
 
@@ -22,6 +23,7 @@ class Context:
     taxonomy: Taxonomy
     hub: Hub
     numbers: Numbers
+    depths: QueueDepths
 
 
 def context() -> Context:

@@ -268,3 +268,25 @@ def staff(connection: Connection) -> Sequence[str]:
     roles = [role.value for role in Role if may(role, Access.WORK_MESSAGES)]
     statement = select(users.c.name).where(users.c.role.in_(roles), users.c.disabled_at.is_(None))
     return connection.execute(statement.order_by(users.c.name)).scalars().all()
+
+
+def audit_entries(
+    connection: Connection,
+    *,
+    before: int | None,
+    actor: str | None,
+    action: str | None,
+    message_id: UUID | None,
+    limit: int,
+) -> Sequence[RowMapping]:
+    """The audit log, newest first, before an entry; one more than `limit` if there are."""
+    statement = select(audit_log).order_by(audit_log.c.id.desc()).limit(limit + 1)
+    if before is not None:
+        statement = statement.where(audit_log.c.id < before)
+    if actor:
+        statement = statement.where(audit_log.c.actor == actor)
+    if action:
+        statement = statement.where(audit_log.c.action == action)
+    if message_id:
+        statement = statement.where(audit_log.c.message_id == message_id)
+    return connection.execute(statement).mappings().all()

@@ -197,35 +197,47 @@ def signed_in(app: Flask, engine: Engine) -> Callable[[Role], Person]:
     return sign_in
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
     """gunicorn serving the dashboard, as deployed."""
 
-    url: str
-    process: subprocess.Popen[bytes]
+    settings: Settings
+    port: int
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:dashboard.gunicorn_config"]
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*command, "--bind", f"127.0.0.1:{self.port}", "dashboard.app:create_app()"],
+                env=environment(self.settings, CARELANE_DASHBOARD_URL=self.url),
+                cwd=Path(__file__).parent.parent,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                preexec_fn=die_with_parent,
+            )
+        eventually(lambda: _ready(self.url), what=f"the dashboard ready; log {self.log}")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(timeout=20)
+            self.process = None
 
 
 @pytest.fixture
 def dashboard_server(settings: Settings, tmp_path: Path) -> Iterator[Server]:
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:dashboard.gunicorn_config"]
-    log = tmp_path / "dashboard.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--bind", f"127.0.0.1:{port}", "dashboard.app:create_app()"],
-            env=environment(settings, CARELANE_DASHBOARD_URL=url),
-            cwd=Path(__file__).parent.parent,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            preexec_fn=die_with_parent,
-        )
+    server = Server(settings, free_port(), tmp_path / "dashboard.log")
     try:
-        eventually(lambda: _ready(url), what=f"the dashboard ready; log {log}")
-        yield Server(url, process)
+        server.start()
+        yield server
     finally:
-        process.terminate()
-        process.wait(timeout=20)
+        server.stop()
 
 
 def _ready(url: str) -> bool:

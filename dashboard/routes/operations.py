@@ -1,0 +1,112 @@
+"""The page for those who run Carelane: queues, rates, latency, tiers, spend, workers, failures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask import Blueprint, render_template
+from sqlalchemy import RowMapping
+
+from dashboard import operations_queries
+from dashboard.charts import Chart, chart
+from dashboard.context import context
+from dashboard.permissions import Access, asks
+from dashboard.rows import utc_now
+from shared.contracts import Lane
+from shared.database import transaction
+
+blueprint = Blueprint("operations", __name__)
+
+Found = Mapping[str, Sequence[RowMapping]]
+
+
+@blueprint.get("/operations")
+@asks(Access.OPERATIONS)
+def index() -> str:
+    """Everything on one page; htmx reads it again every ten seconds."""
+    shared = context()
+    depths = shared.depths.last()
+    with transaction(shared.engine) as connection:
+        found = operations_queries.read_all(connection)
+    return render_template(
+        "operations.html",
+        found=found,
+        charts=_charts(found),
+        totals=_totals(found),
+        waiting={row["status"]: row for row in found["waiting"]},
+        outbox={row["lane"]: row for row in found["outbox"]},
+        depths=depths,
+        lanes=list(Lane),
+        broker_is_sqs=shared.settings.broker_url is None,
+        now=utc_now(),
+        viewers=shared.hub.viewers,
+    )
+
+
+def _charts(found: Found) -> list[Chart]:
+    minutes, hours = found["minutes"], found["hours"]
+    hour = {"start": "60 min ago", "end": "now"}
+    day = {"start": "24 h ago", "end": "now"}
+
+    def column(rows: Sequence[RowMapping], name: str) -> list[float | None]:
+        return [None if row[name] is None else float(row[name]) for row in rows]
+
+    return [
+        chart(
+            "Messages a minute",
+            {
+                "came in": ("bars", "c-quiet", column(minutes, "came")),
+                "settled": ("line", "c-main", column(minutes, "settled")),
+            },
+            unit="",
+            **hour,
+        ),
+        chart(
+            "From accepted to settled",
+            {
+                "median": ("line", "c-main", column(minutes, "p50_s")),
+                "95th percentile": ("line", "c-warn", column(minutes, "p95_s")),
+            },
+            unit="s",
+            **hour,
+        ),
+        chart(
+            "LLM calls an hour",
+            {"calls": ("bars", "c-main", column(hours, "calls"))},
+            unit="",
+            **day,
+        ),
+        chart(
+            "LLM spend an hour",
+            {"spend": ("bars", "c-main", column(hours, "cost_usd"))},
+            unit="USD",
+            **day,
+        ),
+    ]
+
+
+def _totals(found: Found) -> dict[str, Any]:
+    tiers = {row["tier"]: row for row in found["tiers"]}
+    machine = [row["labels"] for tier, row in tiers.items() if tier != "human"]
+    hours = found["hours"]
+    calls = sum(row["calls"] for row in hours)
+    prompt_tokens = sum(row["prompt_tokens"] for row in hours)
+    return {
+        "labels": sum(machine),
+        "cache_share": _share(tiers["cache"]["labels"] if "cache" in tiers else 0, sum(machine)),
+        "spend_usd": float(sum(row["cost_usd"] for row in hours)),
+        "calls": calls,
+        "per_call": _ratio(sum(row["messages"] for row in hours), calls),
+        "cached_tokens": _share(sum(row["cached_tokens"] for row in hours), prompt_tokens),
+        "failed_calls": sum(row["calls"] for row in found["outcomes"] if row["outcome"] != "ok"),
+        "came": sum(row["came"] for row in found["minutes"]),
+    }
+
+
+def _share(part: float, whole: float) -> float | None:
+    return 100 * part / whole if whole else None
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
