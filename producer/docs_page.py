@@ -72,10 +72,12 @@ class Model:
 
 
 def operations(document: Schema) -> tuple[Operation, ...]:
-    """Every operation, in the document's order."""
+    """Every operation, in the document's order; then the calls that we make."""
+    named = [*document["paths"].items()]
+    named += [(f"(your webhook) {name}", each) for name, each in document["webhooks"].items()]
     return tuple(
         _operation(path, method, operation)
-        for path, methods in document["paths"].items()
+        for path, methods in named
         for method, operation in methods.items()
     )
 

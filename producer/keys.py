@@ -35,8 +35,8 @@ def hash_key(key: str, hmac_key: str) -> str:
     return hmac.new(hmac_key.encode(), key.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
 
-def add_key(connection: Connection, source: str, hmac_key: str) -> str:
-    """A new key for `source`; this return value is the only copy of it.
+def check_source_name(source: str) -> None:
+    """Refuse what would look odd in logs and addresses.
 
     Raises:
         InvalidInput: `source` is not a name like ``city-clinic``.
@@ -46,6 +46,15 @@ def add_key(connection: Connection, source: str, hmac_key: str) -> str:
             f"{source!r} cannot name a source; use up to 63 lower-case letters, digits, "
             "dots, dashes and underscores, beginning with a letter or digit"
         )
+
+
+def add_key(connection: Connection, source: str, hmac_key: str) -> str:
+    """A new key for `source`; this return value is the only copy of it.
+
+    Raises:
+        InvalidInput: `source` is not a name like ``city-clinic``.
+    """
+    check_source_name(source)
     key = _PREFIX + secrets.token_urlsafe(32)
     connection.execute(api_keys.insert().values(source=source, key_hash=hash_key(key, hmac_key)))
     return key

@@ -15,6 +15,7 @@ _MODELS = (
     schema.MessagesIn,
     schema.IntakeReply,
     schema.StatusReply,
+    schema.WebhookCall,
     schema.Problem,
 )
 _DESCRIPTION = (
@@ -41,6 +42,7 @@ def document(server_url: str) -> dict[str, Any]:
         "tags": [{"name": "messages", "description": "In at the door, and how they stand."},
                  {"name": "health", "description": "For load balancers."}],
         "paths": _paths(),
+        "webhooks": {"messageUpdated": {"post": _message_updated()}},
         "components": {
             "schemas": definitions["$defs"],
             "securitySchemes": {
@@ -197,6 +199,47 @@ def _show_message() -> dict[str, Any]:
             "401": _problem("No valid API key."),
             "404": _problem("No such message of yours."),
             "503": _problem("The database cannot be reached; ask again.", retry=True),
+        },
+    }
+
+
+def _message_updated() -> dict[str, Any]:
+    def header(name: str, about: str) -> dict[str, Any]:
+        return {
+            "name": name,
+            "in": "header",
+            "required": True,
+            "description": about,
+            "schema": {"type": "string"},
+        }
+
+    example = {
+        "type": "message.updated",
+        "timestamp": "2026-11-20T18:20:44.001122+00:00",
+        "data": _STANDING,
+    }
+    return {
+        "operationId": "messageUpdated",
+        "tags": ["messages"],
+        "summary": "Your webhook is called when a message gets or changes its label",
+        "description": "Set up by `carelane webhooks add SOURCE URL`. Signed by the rules of "
+        "Standard Webhooks: check `webhook-signature` over `webhook-id`, `webhook-timestamp` and "
+        "the body with the secret that the command printed. Calls can come twice, with the same "
+        "`webhook-id`, and late: `data` is how the message stands at the time of the call.",
+        "security": [],
+        "parameters": [
+            header("webhook-id", "The same in every try of one call."),
+            header("webhook-timestamp", "Seconds since 1970; refuse what is old."),
+            header("webhook-signature", "`v1,` and a base64 HMAC-SHA-256."),
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _ref("WebhookCall"), "example": example}},
+        },
+        "responses": {
+            "2XX": {"description": "You have it. Answer within 10 s."},
+            "410": {"description": "You want no more calls; the webhook is disabled."},
+            "default": {"description": "You are called again, for about a day."},
         },
     }
 

@@ -153,6 +153,14 @@ class StatusReply(BaseModel):
     label: LabelOut | None = None
 
 
+class WebhookCall(BaseModel):
+    """What a portal's webhook is called with."""
+
+    type: Literal["message.updated"]
+    timestamp: datetime = Field(description="When the change was committed.")
+    data: StatusReply = Field(description="How the message stands now.")
+
+
 class Problem(BaseModel):
     """An error, by RFC 9457 (`application/problem+json`)."""
 

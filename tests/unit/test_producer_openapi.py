@@ -5,7 +5,7 @@ from __future__ import annotations
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from producer.openapi import document
-from producer.schema import IntakeReply, MessagesIn, StatusReply
+from producer.schema import IntakeReply, MessagesIn, StatusReply, WebhookCall
 from producer.validation import Limits, check_rows
 
 
@@ -24,4 +24,6 @@ def test_the_examples_are_true() -> None:
     MessagesIn.model_validate(examples["many"]["value"])
     IntakeReply.model_validate(taken)
     StatusReply.model_validate(standing["content"]["application/json"]["example"])
+    call = document("http://x")["webhooks"]["messageUpdated"]["post"]["requestBody"]["content"]
+    WebhookCall.model_validate(call["application/json"]["example"])
     assert check_rows(rows, Limits(text_chars=1000, messages=10)).refusals == ()
