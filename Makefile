@@ -63,6 +63,10 @@ env: $(VENVS)/runtime/.installed $(VENVS)/test/.installed $(VENVS)/localstack/.l
 .PHONY: training-env
 training-env: $(VENVS)/training/.installed ## Build the environment for training (torch; about 2 GB)
 
+.PHONY: model
+model: $(VENVS)/training/.installed ## Rebuild the shipped triage model from nothing (about an hour on one core)
+	MALLOC_MMAP_MAX_=0 $(VENVS)/training/bin/carelane model build
+
 # --- Running ------------------------------------------------------------------------------------
 
 STARTED := $(shell date +%s.%N)

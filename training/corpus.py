@@ -198,3 +198,27 @@ def _json_row(line: str) -> Mapping[str, Any] | str:
 def file_hash(path: Path) -> str:
     """SHA-256 of a file, as bundles store it."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def with_marks(example: Example) -> str:
+    """The text with its identifiers marked again."""
+    parts, last = [], 0
+    for spot in example.identifiers:
+        surface = example.text[spot.start : spot.end]
+        parts += (example.text[last : spot.start], f"[[{spot.type}|{surface}]]")
+        last = spot.end
+    return "".join([*parts, example.text[last:]])
+
+
+def write(path: Path, examples: Iterable[Example]) -> None:
+    """Examples as JSONL, in the form in which they are read."""
+    with path.open("w", encoding="utf-8") as out:
+        for e in examples:
+            row = {
+                "id": e.id,
+                "text": with_marks(e),
+                "categories": list(e.categories),
+                "urgency": str(e.urgency),
+                "sender": e.sender,
+            }
+            out.write(json.dumps(row, ensure_ascii=False) + "\n")

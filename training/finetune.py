@@ -59,6 +59,11 @@ class Predictions:
     urgency: Floats
     pooled: Floats
 
+    @property
+    def logits(self) -> Floats:
+        """All heads side by side, in the order of the graph's output."""
+        return np.concatenate([self.primary, self.members, self.urgency], axis=1)
+
 
 Report = Callable[[int, int, float], None]  # step, of steps, loss
 

@@ -96,7 +96,7 @@ class FastTier:
 def _open_reader(folder: Path, manifest: Manifest) -> Reader:
     if manifest.kind == "linear":
         return LinearReader(folder, manifest)
-    transformer = TransformerReader(folder, manifest)
+    transformer = TransformerReader.open(folder, manifest)
     if not manifest.linear_weight:
         return transformer
     linear = LinearReader(folder, manifest, model="linear.onnx")

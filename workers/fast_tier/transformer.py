@@ -6,6 +6,7 @@ batch; run alone it never does, and on one core batches gain next to nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +18,23 @@ from workers.fast_tier.runner import TextReading, open_session, reading_of
 from workers.fast_tier.windows import split
 
 
-class TransformerReader:
-    """Tokenizer and session of a transformer bundle."""
+#: Token ids of one window in; all logits and the familiarity out.
+Run = Callable[[Sequence[int]], tuple[np.ndarray, float]]
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        try:
-            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # the Rust side raises Exception itself
-            raise BundleError(f"{folder / 'tokenizer.json'} is no tokenizer: {error}") from error
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
-        self._session = open_session(folder / "model.onnx")
+
+class TransformerReader:
+    """Tokenizer and model of a transformer bundle."""
+
+    def __init__(self, tokenizer: Tokenizer, run: Run, manifest: Manifest) -> None:
+        self._tokenizer = tokenizer
+        self._run = run
         self._n_categories = len(manifest.categories)
         self._max_tokens = manifest.max_tokens
+
+    @classmethod
+    def open(cls, folder: Path, manifest: Manifest) -> TransformerReader:
+        """From a bundle's folder; BundleError when a file is not what its name says."""
+        return cls(open_tokenizer(folder / "tokenizer.json"), onnx_run(folder), manifest)
 
     def read(self, text: str) -> TextReading:
         """Raw output for head and tail of the text."""
@@ -37,16 +42,38 @@ class TransformerReader:
         windows = split(encoding.ids, self._max_tokens)
         readings = []
         for ids in windows.ids:
-            logits, familiarity = self._session.run(
-                ["logits", "familiarity"], {"input_ids": np.array([ids], dtype=np.int64)}
-            )
-            readings.append(reading_of(logits[0], float(familiarity[0]), self._n_categories))
+            logits, familiarity = self._run(ids)
+            readings.append(reading_of(logits, familiarity, self._n_categories))
         return TextReading(
             readings,
             n_tokens=windows.n_tokens,
             truncated=windows.truncated,
             known_words=_known_words(encoding),
         )
+
+
+def open_tokenizer(path: Path) -> Tokenizer:
+    """A tokenizer that neither pads nor cuts."""
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the Rust side raises Exception itself
+        raise BundleError(f"{path} is no tokenizer: {error}") from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def onnx_run(folder: Path, model: str = "model.onnx") -> Run:
+    """One message per run of a session of its own."""
+    session = open_session(folder / model)
+
+    def run(ids: Sequence[int]) -> tuple[np.ndarray, float]:
+        logits, familiarity = session.run(
+            ["logits", "familiarity"], {"input_ids": np.array([ids], dtype=np.int64)}
+        )
+        return logits[0], float(familiarity[0])
+
+    return run
 
 
 def _known_words(encoding: Encoding) -> list[bool]:

@@ -1,0 +1,1 @@
+"""The subcommands of `carelane model`, a module each."""

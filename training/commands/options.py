@@ -1,0 +1,72 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from shared.taxonomy import Taxonomy
+from training.corpus import SPLITS, Example, read_clean
+from workers.fast_tier import SHIPPED
+
+#: Where steps leave their results for the next one; ignored by git.
+WORK: Final = Path("training/work")
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+Decorated = Callable[..., Any]
+
+
+def work_option(function: Decorated) -> Decorated:
+    """--work, the folder that the steps share."""
+    return click.option(
+        "--work",
+        type=_FOLDER,
+        default=WORK,
+        show_default=True,
+        help="Folder for what the steps hand to each other.",
+    )(function)
+
+
+def taxonomy_option(function: Decorated) -> Decorated:
+    """--taxonomy, an organisation's own."""
+    return click.option(
+        "--taxonomy",
+        "taxonomy_path",
+        type=_FILE,
+        help="Taxonomy file. Default: the packaged shared/taxonomy.yaml.",
+    )(function)
+
+
+def split_option(name: str) -> Callable[[Decorated], Decorated]:
+    """--train, --dev or --test with the shipped corpus as default."""
+    return click.option(
+        f"--{name}",
+        type=_FILE,
+        default=SPLITS[name],
+        show_default="the shipped corpus",
+        help=f"Labelled messages for {name}, JSONL or CSV.",
+    )
+
+
+def bundle_argument(function: Decorated) -> Decorated:
+    """BUNDLE, a folder; `shipped` is the one that comes with Carelane."""
+    return click.argument("bundle", callback=_bundle)(function)
+
+
+def _bundle(ctx: click.Context, parameter: click.Parameter, value: str) -> Path:  # noqa: ARG001
+    return SHIPPED if value == "shipped" else Path(value)
+
+
+def load_taxonomy(path: Path | None) -> Taxonomy:
+    """The organisation's taxonomy, or the packaged one."""
+    return Taxonomy.load(path)
+
+
+def load_split(path: Path, taxonomy: Taxonomy) -> list[Example]:
+    """A labelled file without bad rows."""
+    return read_clean(path, taxonomy)
