@@ -133,14 +133,15 @@ class _Message:
         self._of: dict[str, list[Mention]] = {}
         for mention in mentions:
             self._of.setdefault(mention.concept, []).append(mention)
+        self._present = frozenset(self._of)
 
     def match(self, pattern: Pattern) -> Mention | None:
         """The first mention that, with its company, fulfils `pattern`; None without one."""
-        if any(slot.isdisjoint(self._of) for slot in pattern.slots):
+        if any(slot.isdisjoint(self._present) for slot in pattern.slots):
             return None
-        if pattern.at_least > len(pattern.several & self._of.keys()):
+        if pattern.at_least > len(pattern.several & self._present):
             return None
-        if not pattern.unless.isdisjoint(self._of):
+        if not pattern.unless.isdisjoint(self._present):
             return None
         anchors = self._mentions(pattern.slots[0] if pattern.slots else pattern.several)
         return next((anchor for anchor in anchors if self._holds(pattern, anchor)), None)
