@@ -107,6 +107,10 @@ class Whole:
             },
         )
 
+    def send_body(self, lane: Lane, body: str) -> None:
+        """Put anything into a lane's queue."""
+        sqs_client(self.settings).send_message(QueueUrl=self.queue_url(lane), MessageBody=body)
+
     def peek(self, lane: Lane, *, dead: bool = False) -> list[str]:
         """The bodies that wait in a queue, left where they are."""
         client, url = sqs_client(self.settings), self.queue_url(lane, dead=dead)

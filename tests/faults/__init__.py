@@ -1,0 +1,1 @@
+"""Real processes are hurt while messages come in; then the books are checked. See README.md."""
