@@ -102,6 +102,13 @@ def test_a_rule_that_stands_twice_is_refused(tmp_path: Path) -> None:
         _load(tmp_path, GOOD + rule)
 
 
+def test_a_concept_that_stands_twice_is_refused_and_not_overwritten(tmp_path: Path) -> None:
+    twice = GOOD.replace("concepts:\n", "concepts:\n  chest_pain: |\n    angina\n")
+
+    with pytest.raises(RuleError, match=r"'chest_pain' twice"):
+        _load(tmp_path, twice)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RuleError, match=r"none\.yaml"):
         RedFlags.load(tmp_path / "none.yaml")
