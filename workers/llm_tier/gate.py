@@ -74,7 +74,8 @@ def next_slot(
 
     The generic cell rate algorithm (ITU-T I.371), with a burst of some seconds' worth.
     """
-    start = max(taken_until or now, now - timedelta(seconds=_BURST_S))
+    earliest = now - timedelta(seconds=_BURST_S)
+    start = max(taken_until or earliest, earliest)
     wait_s = max(0.0, (start - now).total_seconds())
     return wait_s, start + timedelta(seconds=amount * 60.0 / per_minute)
 

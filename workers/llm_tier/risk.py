@@ -52,6 +52,10 @@ _CLEAR: Final = re.compile(
                 r"\b(?:messages?|items?|entries|texts?|patients?|labels?|ids?)\b.{0,60}"
                 r"\b(?:as|to|with|code)\b"
             ),
+            (
+                r"\b(?:all|every|each|other|following)\b.{0,30}\b(?:messages|items|entries)\b.{0,40}"
+                r"\b(?:answer|label|classify|code)\b"
+            ),
             r"\"?\b(?:i|id|l|c|u|items?|label|urgency|categories)\"\s*:",
             (
                 r"\b(?:respond|reply|answer|output|return|print)\b.{0,20}"
