@@ -163,18 +163,23 @@ def describe(standing: store.Standing, taxonomy: Taxonomy, settings: Settings) -
     }
 
 
-def _pool(standing: store.Standing, taxonomy: Taxonomy) -> dict[str, str] | None:
-    """Where the message went, once that is settled."""
+def pool_name(standing: store.Standing, taxonomy: Taxonomy) -> str | None:
+    """The pool that the message went to, once that is settled."""
     if standing.urgency is None or standing.provisional:
         return None
-    name = standing.pool
+    if standing.pool is not None:
+        return standing.pool
+    try:
+        return taxonomy.category(standing.categories[0]).pool
+    except TaxonomyError:  # a label from before the organisation changed its taxonomy
+        return None
+
+
+def _pool(standing: store.Standing, taxonomy: Taxonomy) -> dict[str, str] | None:
+    name = pool_name(standing, taxonomy)
     if name is None:
-        try:
-            name = taxonomy.category(standing.categories[0]).pool
-        except TaxonomyError:  # a label from before the organisation changed its taxonomy
-            return None
-    title = next((pool.title for pool in taxonomy.pools if pool.name == name), name)
-    return {"name": name, "title": title}
+        return None
+    return {"name": name, "title": next((p.title for p in taxonomy.pools if p.name == name), name)}
 
 
 def _json(body: dict[str, Any], status: int) -> Response:

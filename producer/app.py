@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from producer import docs_page, problems
 from producer.api import api
 from producer.door import Door, current_door, install
+from producer.fhir import fhir
 from producer.health import health
 from producer.intake import FindsRedFlags, Intake
 from producer.limits import Backlog, Rates
@@ -53,6 +54,7 @@ def create_app(
     install(app, door)
     problems.register(app)
     app.register_blueprint(api)
+    app.register_blueprint(fhir)
     app.register_blueprint(health)
     if settings.demo_portal:
         app.register_blueprint(portal)

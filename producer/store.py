@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -43,9 +43,9 @@ class Known:
 
     def differs_in(self, draft: Draft) -> str | None:
         """The first field in which `draft` says something else; None for the same message."""
-        for field in ("text", "patient_ref", "sender"):
-            if getattr(self, field) != getattr(draft, field):
-                return field
+        for name in ("text", "patient_ref", "sender"):
+            if getattr(self, name) != getattr(draft, name):
+                return name
         return None
 
 
@@ -153,13 +153,19 @@ class Standing:
     urgency: Urgency | None = None
     provisional: bool = False
     pool: str | None = None  # where a person sent it; None: where its category goes
+    text: str = field(repr=False)
+    patient_ref: str | None = None
+    sender: str | None = None
+    settled_at: datetime | None = None  # first labelled, or given to a person
+    reviewed_at: datetime | None = None
 
 
 _STANDING = text(
     """
     SELECT m.id, m.external_id, m.received_at, m.status, m.urgency_rank,
            m.red_flags <> '[]' AS flagged, l.categories, l.urgency, l.pool,
-           m.current_label_id IS NULL AS provisional
+           m.current_label_id IS NULL AS provisional,
+           m.text, m.patient_ref, m.sender, m.settled_at, m.reviewed_at
     FROM messages m LEFT JOIN labels l
       ON l.id = COALESCE(m.current_label_id, m.provisional_label_id)
     WHERE m.id = :id AND m.source = :source
@@ -183,4 +189,9 @@ def find_standing(connection: Connection, source: str, message_id: UUID) -> Stan
         urgency=Urgency(row.urgency) if row.urgency else None,
         provisional=row.provisional and row.urgency is not None,
         pool=row.pool,
+        text=row.text,
+        patient_ref=row.patient_ref,
+        sender=row.sender,
+        settled_at=row.settled_at,
+        reviewed_at=row.reviewed_at,
     )
