@@ -307,6 +307,18 @@ class Settings:
     llm_batch_messages: int = _setting(
         "CARELANE_LLM_BATCH_MESSAGES", "Most messages in one LLM prompt.", 8, _positive_int
     )
+    llm_quick_calls: int = _setting(
+        "CARELANE_LLM_QUICK_CALLS",
+        "So many LLM calls of a process start at once; beyond them messages gather into prompts.",
+        4,
+        _positive_int,
+    )
+    llm_stream: bool = _setting(
+        "CARELANE_LLM_STREAM",
+        "0 waits for whole LLM answers, for servers that cannot stream.",
+        True,
+        _flag,
+    )
     llm_wait_s: float = _setting(
         "CARELANE_LLM_WAIT_S",
         "While the LLM is down, a message waits so long for it, in seconds; then a person decides.",

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 #: How long a worker waits at start for an SQS that is away.
 _QUEUE_WAIT_S = 60.0
+#: Deliveries in hand per LLM call in flight: what gathers for the next prompts.
+_IN_HAND = 4
 #: What a warm shutdown may take before a silent worker ends without it.
 _GRACE_S = 30.0
 
@@ -45,12 +47,12 @@ def fast(concurrency: int | None) -> None:
 
 
 @worker.command()
-@click.option("--concurrency", type=click.IntRange(1), help="Calls in flight at once.")
+@click.option("--concurrency", type=click.IntRange(1), help="Deliveries in hand at once.")
 def llm(concurrency: int | None) -> None:
     """Label by the LLM what the small model was unsure of."""
     settings = Settings.from_env(os.environ)
     settings.require("openai_api_key")
-    sys.exit(run("llm", settings, concurrency or settings.llm_concurrency))
+    sys.exit(run("llm", settings, concurrency or settings.llm_concurrency * _IN_HAND))
 
 
 def run(kind: str, settings: Settings, concurrency: int, build: Build | None = None) -> int:

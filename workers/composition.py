@@ -24,6 +24,7 @@ from workers.heartbeat import ExtendDelivery, Heartbeat
 from workers.label_cache import LabelCache
 from workers.lease import ProcessName
 from workers.llm_tier.answer import label_codes
+from workers.llm_tier.batcher import Batcher, Pace
 from workers.llm_tier.client import OpenAIChat
 from workers.llm_tier.gate import Gate, Limits
 from workers.llm_tier.price import Prices
@@ -53,8 +54,8 @@ def build_fast(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:  
 def build_llm(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
     """A process whose threads wait for the LLM."""
     clock = SystemClock()
-    # One for the heartbeat; calls record themselves outside any claim's transaction.
-    engine = make_engine(settings, "carelane-llm", pool_size=settings.llm_concurrency + 1)
+    # Calls and deliveries take a connection for moments only; one more is the heartbeat's.
+    engine = make_engine(settings, "carelane-llm", pool_size=settings.llm_concurrency + 5)
     taxonomy = Taxonomy.load(settings.taxonomy_path)
     prompt = make_prompt(taxonomy, load_examples(taxonomy))
     tier = LlmTier(
@@ -74,8 +75,14 @@ def build_llm(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
         timeout_s=settings.llm_timeout_s,
         batch_messages=settings.llm_batch_messages,
     )
+    pace = Pace(
+        most_messages=settings.llm_batch_messages,
+        quick_calls=settings.llm_quick_calls,
+        most_calls=settings.llm_concurrency,
+    )
     lane = LlmLane(
         tier=tier,
+        batcher=Batcher(tier, clock, pace),
         masker=Deidentifier.load(settings.deid_bundle_path, settings.deid_budget_ms),
         heartbeat=Heartbeat(engine, extender(settings, queue_urls), settings.llm_lease_s),
         cache=label_cache(settings, engine, clock, taxonomy, prompt),

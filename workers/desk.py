@@ -129,7 +129,7 @@ class Desk:
             for sheet in asked[place]:
                 self._take(sheet, result)
 
-        self._lane.tier.ask(
+        self._lane.batcher.ask(
             [Question(text=group[0].text, alone=group[0].alone) for group in asked],
             on_result,
             budget_s=self._lane.budget_s,

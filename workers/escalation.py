@@ -12,6 +12,7 @@ from workers.chunk import Claim, Claims, Delivery
 from workers.desk import Desk
 from workers.heartbeat import Heartbeat
 from workers.label_cache import LabelCache
+from workers.llm_tier.batcher import Batcher
 from workers.llm_tier.tier import LlmTier
 from workers.runtime import Runtime
 from workers.seams import Masker
@@ -28,6 +29,7 @@ class LlmLane:
     """What an LLM worker has beside the common runtime."""
 
     tier: LlmTier
+    batcher: Batcher
     masker: Masker
     heartbeat: Heartbeat
     cache: LabelCache

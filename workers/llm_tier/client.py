@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 import openai
-from openai.types.chat import ChatCompletionChunk
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.completion_usage import CompletionUsage
 
 from shared.errors import (
@@ -26,9 +26,17 @@ _CONNECT_TIMEOUT_S = 5.0
 class OpenAIChat:
     """OpenAI, or any server that speaks its chat-completions API."""
 
-    def __init__(self, client: openai.OpenAI, model: str, dialect: Dialect | None = None) -> None:
+    def __init__(
+        self,
+        client: openai.OpenAI,
+        model: str,
+        dialect: Dialect | None = None,
+        *,
+        stream: bool = True,
+    ) -> None:
         self._client = client
         self._model = model
+        self._streams = stream
         self._dialect = dialect or Dialect()
 
     @classmethod
@@ -45,7 +53,7 @@ class OpenAIChat:
             timeout=settings.llm_timeout_s,
             http_client=openai.DefaultHttpxClient(limits=limits),
         )
-        return cls(client, settings.llm_model)
+        return cls(client, settings.llm_model, stream=settings.llm_stream)
 
     @property
     def name(self) -> str:
@@ -87,7 +95,9 @@ class OpenAIChat:
         until_s = time.monotonic() + timeout_s
         collected = _Collected(self._model)
         options: dict[str, Any] = {"response_format": response_format(format_, request)}
-        stream = self._client.chat.completions.create(
+        if self._streams:
+            options |= {"stream": True, "stream_options": {"include_usage": True}}
+        answer = self._client.chat.completions.create(
             model=self._model,
             messages=[
                 {"role": "system", "content": request.system},
@@ -95,12 +105,13 @@ class OpenAIChat:
             ],
             temperature=0,
             max_completion_tokens=request.max_tokens,
-            stream=True,
-            stream_options={"include_usage": True},
             timeout=httpx2.Timeout(timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s)),
             **{name: value for name, value in options.items() if value is not None},
         )
-        with stream:
+        if isinstance(answer, ChatCompletion):
+            on_text(collected.add_whole(answer))
+            return collected.reply(request)
+        with answer as stream:
             for chunk in stream:
                 if piece := collected.add(chunk):
                     on_text(piece)
@@ -133,6 +144,19 @@ class _Collected:
         piece = choice.delta.content or ""
         self._pieces.append(piece)
         return piece
+
+    def add_whole(self, completion: ChatCompletion) -> str:
+        """Take an answer that was not streamed; returns its text."""
+        self._model = completion.model or self._model
+        self._usage = completion.usage
+        if not completion.choices:
+            return ""
+        self._choices = True
+        choice = completion.choices[0]
+        self._finish = choice.finish_reason
+        self._refused = bool(choice.message.refusal)
+        self._pieces.append(choice.message.content or "")
+        return self._pieces[-1]
 
     def reply(self, request: ChatRequest) -> ChatReply:
         """The whole answer, or the error that stands in its place."""
