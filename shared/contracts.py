@@ -108,3 +108,13 @@ def queue_name(prefix: str, lane: Lane) -> str:
 def dead_letter_queue_name(prefix: str, lane: Lane) -> str:
     """Where a lane's undeliverable messages end."""
     return f"{queue_name(prefix, lane)}-dlq"
+
+
+def intake_queue_name(prefix: str) -> str:
+    """Where portals that speak nothing but SQS put messages, as plain JSON."""
+    return f"{prefix}-intake"
+
+
+def intake_dead_letter_queue_name(prefix: str) -> str:
+    """Where the intake's consumer puts what it cannot take, with the reason."""
+    return f"{intake_queue_name(prefix)}-dlq"

@@ -26,7 +26,7 @@ def test_the_packaged_examples_pass() -> None:
 
 
 def test_a_wrong_example_is_shown_and_fails(tmp_path: Path) -> None:
-    packaged = files("shared").joinpath("red_flags.yaml").read_text(encoding="utf-8")
+    packaged = files("shared.red_flags").joinpath("red_flags.yaml").read_text(encoding="utf-8")
     example = "Tightness across my chest since breakfast and I'm drenched in sweat."
     path = tmp_path / "rules.yaml"
     path.write_text(packaged.replace(example, "Lovely weather today."), encoding="utf-8")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.contracts import Urgency
 from shared.red_flags import RedFlags
-from shared.red_flags_file import MIN_EXAMPLES, Rule
+from shared.red_flags.rule_file import MIN_EXAMPLES, Rule
 
 RULES = RedFlags.load()
 WILD_WORDS = (

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.red_flags_phrases import NEGATIONS
-from shared.red_flags_text import Words
+from shared.red_flags.phrases import NEGATIONS
+from shared.red_flags.text import Words
 
 CUES = ("denied", "not", "past", "now", "ended", "hypothetical", "other_person", "figurative")
 

@@ -12,8 +12,8 @@ import yaml
 
 from shared.contracts import Urgency
 from shared.errors import RuleError
-from shared.red_flags_context import CUES
-from shared.red_flags_phrases import OneOf, Phrase, PhraseError, parse_phrase
+from shared.red_flags.context import CUES
+from shared.red_flags.phrases import OneOf, Phrase, PhraseError, parse_phrase
 
 WORDINGS = ("emergency", "crisis line", "same day")
 SCOPES = {"sentence": 0, "near": 40, "message": 1_000_000}  # in words; a sentence is its own bound
@@ -99,7 +99,7 @@ class _Loader(_SafeLoader):  # type: ignore[misc]  # either base, chosen above
 def read_rule_file(path: Path | None) -> RuleFile:
     """Read `path`, or the packaged rules; raises RuleError."""
     where = str(path) if path else "the packaged red_flags.yaml"
-    source = path or files("shared").joinpath("red_flags.yaml")
+    source = path or files("shared.red_flags").joinpath("red_flags.yaml")
     try:
         raw = yaml.load(source.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  is safe
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.contracts import Urgency
-from shared.red_flags_context import Context, Mention
-from shared.red_flags_file import SCOPES, Pattern, Rule, RuleFile, read_rule_file
-from shared.red_flags_phrases import PhraseIndex
-from shared.red_flags_text import Speller, Words, read_words
+from shared.red_flags.context import Context, Mention
+from shared.red_flags.phrases import PhraseIndex
+from shared.red_flags.rule_file import SCOPES, Pattern, Rule, RuleFile, read_rule_file
+from shared.red_flags.text import Speller, Words, read_words
 
 _CUE = "cue:"
 

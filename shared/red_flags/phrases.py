@@ -1,6 +1,6 @@
 """The small language of phrases in red_flags.yaml, and its matching. docs/red_flags.md explains it.
 
-    chest              the word, in the rules' spelling (see red_flags_text)
+    chest              the word, in the rules' spelling (see text.py)
     bleed*             any word that begins so
     (bad|severe)       one of these words
     {pain}             one word of the list `pain`
@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 
-from shared.red_flags_text import Words
+from shared.red_flags.text import Words
 
 _GAP = re.compile(r"\.\.(\d?|1\d)$")
 _NUMBER = re.compile(r"(decimal)?#(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)$")
