@@ -117,7 +117,9 @@ class Chosen:
     emergent_missed_bound: float
 
 
-_EMERGENT_GRID: Final = tuple(np.round(np.concatenate([np.arange(0.01, 0.1, 0.01), np.arange(0.1, 0.52, 0.05)]), 3))
+_EMERGENT_GRID: Final = tuple(
+    np.round(np.concatenate([np.arange(0.01, 0.1, 0.01), np.arange(0.1, 0.52, 0.05)]), 3)
+)
 _MOST_STEPS: Final = 80
 
 

@@ -161,9 +161,7 @@ def _urgency(row: Mapping[str, Any]) -> Urgency:
     try:
         return Urgency(row["urgency"])
     except ValueError:
-        raise ValueError(
-            f"urgency {row['urgency']!r} is none of {', '.join(Urgency)}"
-        ) from None
+        raise ValueError(f"urgency {row['urgency']!r} is none of {', '.join(Urgency)}") from None
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | str]]:

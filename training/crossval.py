@@ -98,7 +98,9 @@ def blended(one: Floats, two: Floats, n: int, weight: float) -> Floats:
     )
 
 
-def figures(fold: Fold, logits: tuple[Floats, Floats], names: Sequence[str]) -> dict[str, dict[str, float]]:
+def figures(
+    fold: Fold, logits: tuple[Floats, Floats], names: Sequence[str]
+) -> dict[str, dict[str, float]]:
     """Figures on both sides."""
     return {
         "held out": figures_of(logits[0], fold.held_out, names),

@@ -80,9 +80,7 @@ def distil(
         for chosen in length_batches([len(i) for i in ids], options.batch, rng):
             tokens, mask = pad([ids[i] for i in chosen])
             soft = opinion(teachers, tokens, mask, distilling.temperature)
-            hard[id(soft)] = targets_of(
-                [rows[i] for i in chosen], names, options.secondary_share
-            )
+            hard[id(soft)] = targets_of([rows[i] for i in chosen], names, options.secondary_share)
             yield tokens, mask, soft
 
     def loss_of(logits: Logits, soft: Targets) -> Tensor:

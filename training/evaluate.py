@@ -142,9 +142,7 @@ def headline(a: Arrays) -> dict[str, Any]:
         "set_jaccard": float(
             ((a.members_said & a.members_truth).sum(1) / np.maximum(1, union)).mean()
         ),
-        "category_ece": expected_calibration_error(
-            a.category.max(1), category == a.category_truth
-        ),
+        "category_ece": expected_calibration_error(a.category.max(1), category == a.category_truth),
         "urgency_ece": expected_calibration_error(a.urgency.max(1), urgency == a.urgency_truth),
     }
 
@@ -170,7 +168,9 @@ def intervals(a: Arrays, draws: int = 500) -> dict[str, tuple[float, float]]:
     """Bootstrap intervals of the headline figures."""
     found = {}
     rng = np.random.default_rng(0)
-    rows = [headline(a.take(rng.integers(0, len(a.accepted), len(a.accepted)))) for _ in range(draws)]
+    rows = [
+        headline(a.take(rng.integers(0, len(a.accepted), len(a.accepted)))) for _ in range(draws)
+    ]
     for name in _INTERVALS:
         values = [row[name] for row in rows]
         found[name] = (float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975)))
@@ -198,20 +198,20 @@ def class_table(
 Slice = tuple[str, Callable[[Example, Scores], bool]]
 
 SLICES: Sequence[Slice] = (
-    ("up to 20 tokens", lambda e, s: s.n_tokens <= 20),
-    ("21 to 60 tokens", lambda e, s: 20 < s.n_tokens <= 60),
-    ("61 to 120 tokens", lambda e, s: 60 < s.n_tokens <= 120),
-    ("over 120 tokens", lambda e, s: s.n_tokens > 120),
-    ("sender patient", lambda e, s: e.sender == "patient"),
-    ("sender parent", lambda e, s: e.sender == "parent"),
-    ("sender caregiver", lambda e, s: e.sender == "caregiver"),
-    ("sender other", lambda e, s: e.sender == "other"),
-    ("with identifiers", lambda e, s: bool(e.identifiers)),
-    ("without identifiers", lambda e, s: not e.identifiers),
-    ("one topic", lambda e, s: len(e.categories) == 1),
-    ("several topics", lambda e, s: len(e.categories) > 1),
+    ("up to 20 tokens", lambda _, s: s.n_tokens <= 20),
+    ("21 to 60 tokens", lambda _, s: 20 < s.n_tokens <= 60),
+    ("61 to 120 tokens", lambda _, s: 60 < s.n_tokens <= 120),
+    ("over 120 tokens", lambda _, s: s.n_tokens > 120),
+    ("sender patient", lambda e, _: e.sender == "patient"),
+    ("sender parent", lambda e, _: e.sender == "parent"),
+    ("sender caregiver", lambda e, _: e.sender == "caregiver"),
+    ("sender other", lambda e, _: e.sender == "other"),
+    ("with identifiers", lambda e, _: bool(e.identifiers)),
+    ("without identifiers", lambda e, _: not e.identifiers),
+    ("one topic", lambda e, _: len(e.categories) == 1),
+    ("several topics", lambda e, _: len(e.categories) > 1),
     ("terse or non-native (lot F)", lambda e, s: e.lot == "F" and s.language == "en"),
-    ("Spanish", lambda e, s: s.language == "es"),
+    ("Spanish", lambda _, s: s.language == "es"),
 )
 
 
@@ -220,7 +220,7 @@ def slices(judged: Judged) -> list[dict[str, Any]]:
     arrays = judged.arrays()
     lots = sorted({e.lot for e in judged.examples})
     by_lot: list[Slice] = [
-        (f"lot {lot}", lambda e, s, lot=lot: e.lot == lot)  # type: ignore[misc]
+        (f"lot {lot}", lambda e, _, lot=lot: e.lot == lot)  # type: ignore[misc]
         for lot in lots
     ]
     rows = []

@@ -201,8 +201,8 @@ def train(
 ) -> Classifier:
     """A classifier fine-tuned on the examples, from the base encoder or from `start`."""
     torch.manual_seed(options.seed)
-    model = copy.deepcopy(start) if start else new_classifier(
-        options.base, len(names), options.dropout
+    model = (
+        copy.deepcopy(start) if start else new_classifier(options.base, len(names), options.dropout)
     )
     tokenizer = load_tokenizer(options.base)
     augment = Augmenter(examples, options.augment, options.seed) if options.augment else None

@@ -58,9 +58,7 @@ def fit_vocabulary(texts: Sequence[str], options: LinearOptions) -> Vocabulary:
         counts[0].update(set(word_grams(tokens)))
         counts[1].update(set(character_grams(tokens)))
     column, blocks = 0, []
-    for counter, most in zip(
-        counts, (options.most_words, options.most_characters), strict=True
-    ):
+    for counter, most in zip(counts, (options.most_words, options.most_characters), strict=True):
         block: dict[str, tuple[int, float]] = {}
         frequent = sorted(counter.items(), key=lambda item: (-item[1], item[0]))[:most]
         for gram, count in frequent:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from training.network import Logits
 
@@ -38,9 +38,9 @@ def heads_loss(
     cost_weight: float,
 ) -> Tensor:
     """Cross-entropy of primary and urgency, BCE of the set, expected cost of the urgency."""
-    primary = F.cross_entropy(logits.primary, targets.primary, label_smoothing=smoothing)
-    members = F.binary_cross_entropy_with_logits(logits.members, targets.members)
-    urgency = F.cross_entropy(logits.urgency, targets.urgency, label_smoothing=smoothing)
+    primary = functional.cross_entropy(logits.primary, targets.primary, label_smoothing=smoothing)
+    members = functional.binary_cross_entropy_with_logits(logits.members, targets.members)
+    urgency = functional.cross_entropy(logits.urgency, targets.urgency, label_smoothing=smoothing)
     costs = targets.urgency @ torch.tensor(URGENCY_COSTS)
     expected = (logits.urgency.softmax(-1) * costs).sum(-1).mean()
     return primary + members_weight * members + urgency + cost_weight * expected
@@ -49,11 +49,11 @@ def heads_loss(
 def distillation_loss(student: Logits, teacher: Targets, temperature: float) -> Tensor:
     """KL of the student's softened heads to the teacher's, scaled by T² (Hinton 2015)."""
     scale = temperature * temperature
-    primary = F.kl_div(
-        F.log_softmax(student.primary / temperature, -1), teacher.primary, reduction="batchmean"
+    primary = functional.kl_div(
+        functional.log_softmax(student.primary / temperature, -1), teacher.primary, reduction="batchmean"
     )
-    urgency = F.kl_div(
-        F.log_softmax(student.urgency / temperature, -1), teacher.urgency, reduction="batchmean"
+    urgency = functional.kl_div(
+        functional.log_softmax(student.urgency / temperature, -1), teacher.urgency, reduction="batchmean"
     )
-    members = F.binary_cross_entropy_with_logits(student.members, teacher.members)
+    members = functional.binary_cross_entropy_with_logits(student.members, teacher.members)
     return scale * (primary + urgency) + members

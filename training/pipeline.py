@@ -45,9 +45,7 @@ def train_encoder(
 ) -> network.Classifier:
     """Fine-tune, from the base or from a warmed-up `start`, and save; returns the model."""
     started = time.monotonic()
-    model = finetune.train(
-        examples, taxonomy.category_names, options, start=start, report=report
-    )
+    model = finetune.train(examples, taxonomy.category_names, options, start=start, report=report)
     network.save(
         model,
         target,

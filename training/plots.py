@@ -13,7 +13,7 @@ from training.metrics import Bools, Floats
 
 mpl.use("svg")
 
-from matplotlib.figure import Figure  # noqa: E402  the backend is chosen first
+from matplotlib.figure import Figure
 
 _INK, _ACCENT, _WARN = "#334155", "#0f766e", "#b91c1c"
 

@@ -59,7 +59,9 @@ def check(
 def _counts(rows: Sequence[Example]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for e in rows:
-        counts.update([f"primary {e.primary}", f"urgency {e.urgency}", f"topics {len(e.categories)}"])
+        counts.update(
+            [f"primary {e.primary}", f"urgency {e.urgency}", f"topics {len(e.categories)}"]
+        )
     return {"messages": len(rows), **dict(sorted(counts.items()))}
 
 

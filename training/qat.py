@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from training import finetune
 from training.corpus import Example
@@ -54,7 +54,7 @@ class RoundedLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """x Wᵀ + b with both operands rounded."""
-        return F.linear(rounded_activation(x), rounded_weight(self.weight), self.bias)
+        return functional.linear(rounded_activation(x), rounded_weight(self.weight), self.bias)
 
 
 def with_rounding(model: Classifier) -> Classifier:
@@ -86,7 +86,5 @@ def fine_tune(
 ) -> Classifier:
     """A short fine-tune under rounding, from a trained model."""
     short = replace(options, epochs=epochs, lr=lr, head_lr=lr, ema=0.0)
-    trained = finetune.train(
-        examples, names, short, start=with_rounding(model), report=report
-    )
+    trained = finetune.train(examples, names, short, start=with_rounding(model), report=report)
     return without_rounding(trained).eval()

@@ -59,9 +59,7 @@ def failures(
     return found
 
 
-def _worse_than(
-    figures: Mapping[str, Any], last: Mapping[str, Any], gates: Gates
-) -> list[str]:
+def _worse_than(figures: Mapping[str, Any], last: Mapping[str, Any], gates: Gates) -> list[str]:
     """Worse than the last release by more than both samples' noise."""
     found = []
     for name in ("category_accuracy", "urgency_accuracy", "both_right"):
@@ -122,6 +120,9 @@ def card(manifest: Mapping[str, Any]) -> str:
     test = manifest["metrics"]["test"]
     low, high = wilson(test["emergent_caught"], test["emergent"])
     routing, options = manifest["routing"], manifest["training"].get("options", {})
+    category = f"{test['category_accuracy']:.3f} / {test['category_macro_f1']:.3f}"
+    urgency = f"{test['urgency_accuracy']:.3f} / {test['urgency_macro_f1']:.3f}"
+    tier = f"{test['emergent_recall_tier']:.3f} (95 %: {low:.3f} to {high:.3f})"
     return f"""# {manifest["name"]} {manifest["version"]}
 
 Sorts English patient-portal messages into {len(manifest["categories"])} categories
@@ -141,10 +142,10 @@ On {test["n"]} held-out messages, invented like the training data, by the code t
 
 | figure | value |
 | --- | --- |
-| primary category, accuracy / macro-F1 | {test["category_accuracy"]:.3f} / {test["category_macro_f1"]:.3f} |
-| urgency, accuracy / macro-F1 | {test["urgency_accuracy"]:.3f} / {test["urgency_macro_f1"]:.3f} |
+| primary category, accuracy / macro-F1 | {category} |
+| urgency, accuracy / macro-F1 | {urgency} |
 | emergent: recall of the model alone | {test["emergent_recall_argmax"]:.3f} |
-| emergent: recall of the tier (accepted as emergent, flagged or escalated) | {test["emergent_recall_tier"]:.3f} (95 %: {low:.3f} to {high:.3f}) |
+| emergent: recall of the tier (accepted as emergent, flagged or escalated) | {tier} |
 | primary category and urgency both right | {test["both_right"]:.3f} |
 | accepted without asking the LLM | {test["accepted_share"]:.3f} |
 | of these, wrong in either head | {test["accepted_wrong"]:.3f} |

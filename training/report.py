@@ -22,10 +22,12 @@ from training.evaluate import (
 )
 
 _STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#1e293b}
+body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;
+color:#1e293b}
 table{border-collapse:collapse;margin:.5rem 0 1.5rem}td,th{padding:.2rem .7rem;text-align:right;
 border-bottom:1px solid #e2e8f0}td:first-child,th:first-child,td.text{text-align:left}
-h2{margin-top:2.2rem}.plots{display:flex;flex-wrap:wrap;gap:1rem}.plots svg{max-width:100%;height:auto}
+h2{margin-top:2.2rem}.plots{display:flex;flex-wrap:wrap;gap:1rem}
+.plots svg{max-width:100%;height:auto}
 .no{color:#b91c1c}.yes{color:#0f766e}td.text{max-width:36rem;white-space:pre-wrap;font-size:13px}
 """
 

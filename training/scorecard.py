@@ -79,13 +79,16 @@ def torchscript(model: Path, target: Path) -> Path:
 def speed(candidate: Candidate, threads: int) -> dict[str, Any]:
     """Load time, memory and latencies, from a fresh process."""
     env = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    done = subprocess.run(  # noqa: S603  our own interpreter and module
+    done = subprocess.run(
         [
-            sys.executable, "-m", "training.scorecard_run",
-            candidate.kind, str(candidate.path), str(threads),
+            *(sys.executable, "-m", "training.scorecard_run"),
+            *(candidate.kind, str(candidate.path), str(threads)),
         ],
-        env=env, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         return {"error": done.stderr.strip().splitlines()[-1] if done.stderr else "failed"}
     result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -148,8 +151,12 @@ def scorecard(
                 **{
                     k: figures[k]
                     for k in (
-                        "category_accuracy", "category_macro_f1", "urgency_macro_f1",
-                        "emergent_recall_argmax", "emergent_recall_tier", "llm_share",
+                        "category_accuracy",
+                        "category_macro_f1",
+                        "urgency_macro_f1",
+                        "emergent_recall_argmax",
+                        "emergent_recall_tier",
+                        "llm_share",
                     )
                 },  # fmt: skip
                 "llm_share_shift": figures["llm_share"] - headline(base)["llm_share"],
@@ -167,12 +174,12 @@ def scorecard(
 
 def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
     """The table for docs/model.md."""
-    lines = [
+    heads = (
         "| variant | MB | load s | RSS MB | 1×40, 1 thread p50 / p95 / p99 | 1×128 | 32×128 "
         "| 1×40, 2 threads | 32×128, 2 threads | category acc / F1 | urgency F1 "
-        "| emergent | to the LLM | shift |",
-        "| --- |" + " --- |" * 13,
-    ]
+        "| emergent | to the LLM | shift |"
+    )
+    lines = [heads, "| --- |" + " --- |" * 13]
     for row in rows:
         one, two = row["threads_1"], row["threads_2"]
         lines.append(

@@ -72,9 +72,7 @@ def teach(
         yield from pool.map(one, examples)
 
 
-def _vote(
-    ask: Asker, prefix: str, text: str, codes: Any, schema: Any
-) -> answers.Answer | None:
+def _vote(ask: Asker, prefix: str, text: str, codes: Any, schema: Any) -> answers.Answer | None:
     (message_id,) = prompts.new_ids(1)
     question = prompts.question([prompts.Asked(id=message_id, text=text)])
     try:
@@ -83,9 +81,7 @@ def _vote(
         return None
 
 
-def decide(
-    example: Example, votes: Sequence[answers.Answer], options: TeachOptions
-) -> Taught:
+def decide(example: Example, votes: Sequence[answers.Answer], options: TeachOptions) -> Taught:
     """The label that most votes share, in primary category and urgency, if enough do."""
     if not votes:
         return Taught(example=example, share=0.0, reason="no answer")
@@ -106,9 +102,7 @@ def openai_asker(model: str, *, api_key: str, base_url: str | None, timeout_s: f
     """Questions over the openai client; errors that stay after its retries end the run."""
     import openai
 
-    client = openai.OpenAI(
-        api_key=api_key, base_url=base_url, timeout=timeout_s, max_retries=5
-    )
+    client = openai.OpenAI(api_key=api_key, base_url=base_url, timeout=timeout_s, max_retries=5)
 
     def ask(prefix: str, question: str, schema: Any) -> str:
         try:

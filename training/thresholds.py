@@ -27,13 +27,17 @@ from workers.fast_tier.scores import Scores, merge, scores_of
 Progress = Callable[[int], None]
 
 
+def _silent(_: int) -> None:
+    """No progress to show."""
+
+
 def calibrate(
     folder: Path,
     examples: Sequence[Example],
     options: RiskOptions,
     *,
     emergent_categories: Sequence[str],
-    progress: Progress = lambda n: None,
+    progress: Progress = _silent,
 ) -> Chosen:
     """Fit on validation messages, by the quantised model as the worker runs it."""
     tier = FastTier.load(folder)
@@ -45,9 +49,7 @@ def calibrate(
     truth = truth_of(examples, tier.manifest.categories)
     members = np.array([m.members for m in merged])
     primary = np.array([m.primary for m in merged])
-    temperatures = fit_temperatures(
-        primary, members, np.array([m.urgency for m in merged]), truth
-    )
+    temperatures = fit_temperatures(primary, members, np.array([m.urgency for m in merged]), truth)
     manifest = replace(
         tier.manifest,
         temperatures=temperatures,
@@ -78,7 +80,7 @@ def flags_of(examples: Sequence[Example]) -> list[tuple[RedFlag, ...]]:
 
 
 def score_all(
-    tier: FastTier, texts: Sequence[str], progress: Progress = lambda n: None
+    tier: FastTier, texts: Sequence[str], progress: Progress = _silent
 ) -> list[Scores]:
     """Scores of each text, one message per run."""
     scores = []

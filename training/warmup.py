@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from training.augment import Augmenter, AugmentOptions
 from training.corpus import Example
@@ -80,7 +80,7 @@ def _masked(
         hit[:, 0] = False
         read = tokens.masked_fill(hit, mask_id)
         out = model.encoder(input_ids=read, attention_mask=mask)[0][hit]
-        return F.cross_entropy(transform(out) @ words.detach().T, tokens[hit])
+        return functional.cross_entropy(transform(out) @ words.detach().T, tokens[hit])
 
     _run(model, [*transform.parameters()], [len(i) for i in ids], loss_of,
          warm.mlm_epochs, options, warm, report)  # fmt: skip
@@ -99,7 +99,7 @@ def _contrastive(
 
     def loss_of(chosen: Sequence[int]) -> Tensor:
         texts = [augment(examples[i]).text for i in chosen]
-        unit = F.normalize(
+        unit = functional.normalize(
             model.pool(*pad(token_ids(tokenizer, texts, options.max_tokens))).float(), dim=-1
         )
         near = (unit @ unit.T) / _TEMPERATURE

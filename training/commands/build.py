@@ -35,16 +35,27 @@ from workers.fast_tier import SHIPPED
 
 
 @click.command("build")
-@click.option("--kind", type=click.Choice(["transformer", "linear"]), default="transformer",
-              show_default=True)
+@click.option(
+    "--kind", type=click.Choice(["transformer", "linear"]), default="transformer", show_default=True
+)
 @click.option("--base", default=SHIPPED_RECIPE.base, show_default=True)
 @click.option("--epochs", type=float, default=SHIPPED_RECIPE.epochs, show_default=True)
 @click.option("--seed", type=int, default=SHIPPED_RECIPE.seed, show_default=True)
-@click.option("--risk", type=float, default=SHIPPED_RISK.risk, show_default=True,
-              help="Most accepted labels wrong in either head.")
+@click.option(
+    "--risk",
+    type=float,
+    default=SHIPPED_RISK.risk,
+    show_default=True,
+    help="Most accepted labels wrong in either head.",
+)
 @click.option("--version", default=VERSION, show_default=True)
-@click.option("--to", "target", type=click.Path(file_okay=False, path_type=Path),
-              default=SHIPPED, show_default="the shipped bundle's folder")
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=SHIPPED,
+    show_default="the shipped bundle's folder",
+)
 @click.option("--no-release", is_flag=True, help="Stop at the draft bundle and its report.")
 @click.option("--threads", type=int, default=1, show_default=True)
 @split_option("train")
@@ -53,9 +64,20 @@ from workers.fast_tier import SHIPPED
 @taxonomy_option
 @work_option
 def command(
-    kind: str, base: str, epochs: float, seed: int, risk: float, version: str, target: Path,
-    no_release: bool, threads: int, train: Path, dev: Path, test: Path,
-    taxonomy_path: Path | None, work: Path,
+    kind: str,
+    base: str,
+    epochs: float,
+    seed: int,
+    risk: float,
+    version: str,
+    target: Path,
+    no_release: bool,
+    threads: int,
+    train: Path,
+    dev: Path,
+    test: Path,
+    taxonomy_path: Path | None,
+    work: Path,
 ) -> None:
     """Prepare, train, quantise, calibrate, evaluate, release.
 
@@ -77,7 +99,11 @@ def command(
     else:
         _transformer(examples, taxonomy, base, epochs, seed, work)
         pipeline.assemble(
-            work, draft, model_path=work / "model.pt", taxonomy=taxonomy, version=version,
+            work,
+            draft,
+            model_path=work / "model.pt",
+            taxonomy=taxonomy,
+            version=version,
             data=data,
         )
     _say("calibrating")
@@ -128,7 +154,10 @@ def _calibrate(
     possible = emergent_categories(examples, taxonomy.category_names)
     with bar(len(held_out), "calibrating") as shown:
         chosen = calibrate(
-            draft, held_out, options, emergent_categories=possible,
+            draft,
+            held_out,
+            options,
+            emergent_categories=possible,
             progress=lambda n: _step(shown, n),
         )
     click.echo(calibration_text(chosen, options))

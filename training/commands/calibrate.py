@@ -21,17 +21,37 @@ from training.thresholds import calibrate
 
 @click.command("calibrate")
 @bundle_argument
-@click.option("--risk", type=float, default=RiskOptions.risk, show_default=True,
-              help="Most accepted labels wrong in either head.")
-@click.option("--confidence", type=float, default=RiskOptions.confidence, show_default=True,
-              help="With which the risks hold.")
-@click.option("--emergent-risk", type=float, default=RiskOptions.emergent_risk,
-              show_default=True, help="Most emergent messages accepted as less.")
+@click.option(
+    "--risk",
+    type=float,
+    default=RiskOptions.risk,
+    show_default=True,
+    help="Most accepted labels wrong in either head.",
+)
+@click.option(
+    "--confidence",
+    type=float,
+    default=RiskOptions.confidence,
+    show_default=True,
+    help="With which the risks hold.",
+)
+@click.option(
+    "--emergent-risk",
+    type=float,
+    default=RiskOptions.emergent_risk,
+    show_default=True,
+    help="Most emergent messages accepted as less.",
+)
 @split_option("train")
 @split_option("dev")
 @taxonomy_option
 def command(
-    bundle: Path, risk: float, confidence: float, emergent_risk: float, train: Path, dev: Path,
+    bundle: Path,
+    risk: float,
+    confidence: float,
+    emergent_risk: float,
+    train: Path,
+    dev: Path,
     taxonomy_path: Path | None,
 ) -> None:
     """Fit BUNDLE's temperatures and thresholds on --dev and write them into its manifest."""

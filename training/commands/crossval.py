@@ -25,17 +25,36 @@ from training.threads import use_threads
 
 
 @click.command("crossval")
-@click.option("--leave-out", multiple=True, metavar="LOTS",
-              help="Lots to leave out, e.g. B,G,L,O,R; may be given again for more folds.")
-@click.option("--folds", "n_folds", type=int, default=4, show_default=True,
-              help="Without --leave-out: deal all lots into this many folds.")
-@click.option("--kind", type=click.Choice(["linear", "transformer", "blend"]), default="blend",
-              show_default=True)
+@click.option(
+    "--leave-out",
+    multiple=True,
+    metavar="LOTS",
+    help="Lots to leave out, e.g. B,G,L,O,R; may be given again for more folds.",
+)
+@click.option(
+    "--folds",
+    "n_folds",
+    type=int,
+    default=4,
+    show_default=True,
+    help="Without --leave-out: deal all lots into this many folds.",
+)
+@click.option(
+    "--kind",
+    type=click.Choice(["linear", "transformer", "blend"]),
+    default="blend",
+    show_default=True,
+)
 @click.option("--epochs", type=float, default=3.0, show_default=True)
 @click.option("--lr", type=float, default=SHIPPED_RECIPE.lr, show_default=True)
 @click.option("--composed", type=float, default=SHIPPED_RECIPE.composed, show_default=True)
-@click.option("--weight", type=float, default=LINEAR_WEIGHT, show_default=True,
-              help="Of the linear model in the blend.")
+@click.option(
+    "--weight",
+    type=float,
+    default=LINEAR_WEIGHT,
+    show_default=True,
+    help="Of the linear model in the blend.",
+)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--threads", type=int, default=1, show_default=True)
 @split_option("train")
@@ -43,9 +62,19 @@ from training.threads import use_threads
 @taxonomy_option
 @work_option
 def command(
-    leave_out: tuple[str, ...], n_folds: int, kind: str, epochs: float, lr: float,
-    composed: float, weight: float, seed: int, threads: int, train: Path, dev: Path,
-    taxonomy_path: Path | None, work: Path,
+    leave_out: tuple[str, ...],
+    n_folds: int,
+    kind: str,
+    epochs: float,
+    lr: float,
+    composed: float,
+    weight: float,
+    seed: int,
+    threads: int,
+    train: Path,
+    dev: Path,
+    taxonomy_path: Path | None,
+    work: Path,
 ) -> None:
     """Figures on writers that the model never saw, beside those on writers that it knows."""
     use_threads(threads)

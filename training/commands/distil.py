@@ -25,18 +25,36 @@ from training.threads import use_threads
 
 
 @click.command("distil")
-@click.option("--teacher", "teachers", multiple=True, type=click.Path(path_type=Path),
-              help="Trained model; several are averaged. Default: WORK/model.pt")
-@click.option("--layers", default="0,2,5", show_default=True,
-              help="Layers of the first teacher that the student starts from.")
-@click.option("--hidden", type=int, default=0, show_default="the teacher's",
-              help="Another width: random layers, embeddings projected from the teacher's.")
+@click.option(
+    "--teacher",
+    "teachers",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Trained model; several are averaged. Default: WORK/model.pt",
+)
+@click.option(
+    "--layers",
+    default="0,2,5",
+    show_default=True,
+    help="Layers of the first teacher that the student starts from.",
+)
+@click.option(
+    "--hidden",
+    type=int,
+    default=0,
+    show_default="the teacher's",
+    help="Another width: random layers, embeddings projected from the teacher's.",
+)
 @click.option("--epochs", type=float, default=5.0, show_default=True)
 @click.option("--lr", type=float, default=3e-4, show_default=True)
 @click.option("--temperature", type=float, default=2.0, show_default=True)
 @click.option("--label-weight", type=float, default=0.5, show_default=True)
-@click.option("--more", multiple=True, type=click.Path(exists=True, path_type=Path),
-              help="More labelled messages, e.g. those that `carelane model teach` wrote.")
+@click.option(
+    "--more",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="More labelled messages, e.g. those that `carelane model teach` wrote.",
+)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--threads", type=int, default=1, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="Default: WORK/student.pt")
@@ -45,9 +63,21 @@ from training.threads import use_threads
 @taxonomy_option
 @work_option
 def command(
-    teachers: tuple[Path, ...], layers: str, hidden: int, epochs: float, lr: float,
-    temperature: float, label_weight: float, more: tuple[Path, ...], seed: int, threads: int,
-    output: Path | None, train: Path, dev: Path, taxonomy_path: Path | None, work: Path,
+    teachers: tuple[Path, ...],
+    layers: str,
+    hidden: int,
+    epochs: float,
+    lr: float,
+    temperature: float,
+    label_weight: float,
+    more: tuple[Path, ...],
+    seed: int,
+    threads: int,
+    output: Path | None,
+    train: Path,
+    dev: Path,
+    taxonomy_path: Path | None,
+    work: Path,
 ) -> None:
     """Distil one or several teachers into a student with fewer layers, or a narrower one."""
     use_threads(threads)
@@ -62,8 +92,10 @@ def command(
     base = str(loaded[0][1]["options"]["base"])
     options = replace(SHIPPED_RECIPE, base=base, epochs=epochs, lr=lr, seed=seed)
     distilling = DistilOptions(
-        layers=tuple(int(n) for n in layers.split(",")), hidden=hidden,
-        temperature=temperature, label_weight=label_weight,
+        layers=tuple(int(n) for n in layers.split(",")),
+        hidden=hidden,
+        temperature=temperature,
+        label_weight=label_weight,
     )
     student = student_of(loaded[0][0], base, distilling)
     with steps("distil") as report:

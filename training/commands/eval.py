@@ -34,9 +34,7 @@ def judged(bundle: Path, file: Path, taxonomy: Taxonomy) -> Judged:
     tier = FastTier.load(bundle, taxonomy=taxonomy)
     with bar(len(examples), f"{tier.version}") as shown:
         scores = score_all(tier, [e.text for e in examples], lambda n: _step(shown, n))
-    return judge_all(
-        examples, scores, flags_of(examples), tier.policy, tier.manifest.categories
-    )
+    return judge_all(examples, scores, flags_of(examples), tier.policy, tier.manifest.categories)
 
 
 def _step(shown: Any, n: int) -> None:

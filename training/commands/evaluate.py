@@ -16,9 +16,13 @@ from workers.fast_tier.manifest import read_manifest
 
 @click.command("evaluate")
 @bundle_argument
-@click.option("--file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              default=SPLITS["dev"], show_default="the shipped dev split",
-              help="Labelled messages; test is for final reports only.")
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=SPLITS["dev"],
+    show_default="the shipped dev split",
+    help="Labelled messages; test is for final reports only.",
+)
 @taxonomy_option
 @work_option
 def command(bundle: Path, file: Path, taxonomy_path: Path | None, work: Path) -> None:

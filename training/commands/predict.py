@@ -10,6 +10,7 @@ from typing import IO, Any, Final
 
 import click
 
+from shared.errors import CarelaneError
 from shared.red_flags import RedFlag, RedFlags
 from training.commands.options import bundle_argument
 from training.corpus import strip_marks
@@ -36,7 +37,7 @@ def command(bundle: Path, file: IO[bytes], output: IO[str]) -> None:
     """
     try:
         tier, rules = FastTier.load(bundle), RedFlags.load()
-    except Exception as error:
+    except CarelaneError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)
     good = accepted = bad = 0

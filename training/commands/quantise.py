@@ -18,12 +18,22 @@ from training.quantise import SHIPPED, VARIANTS
 
 
 @click.command("quantise")
-@click.option("--model", "model_path", type=click.Path(path_type=Path),
-              help="Trained model. Default: WORK/model.pt")
-@click.option("--variant", type=click.Choice(list(VARIANTS)), default=SHIPPED.name,
-              show_default=True)
-@click.option("--linear-weight", type=float, default=pipeline.LINEAR_WEIGHT, show_default=True,
-              help="Share of the linear model (WORK/linear) in the blend; 0 leaves it out.")
+@click.option(
+    "--model",
+    "model_path",
+    type=click.Path(path_type=Path),
+    help="Trained model. Default: WORK/model.pt",
+)
+@click.option(
+    "--variant", type=click.Choice(list(VARIANTS)), default=SHIPPED.name, show_default=True
+)
+@click.option(
+    "--linear-weight",
+    type=float,
+    default=pipeline.LINEAR_WEIGHT,
+    show_default=True,
+    help="Share of the linear model (WORK/linear) in the blend; 0 leaves it out.",
+)
 @click.option("--version", default="0.0.0", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="Default: WORK/bundle")
 @split_option("train")
@@ -31,8 +41,15 @@ from training.quantise import SHIPPED, VARIANTS
 @taxonomy_option
 @work_option
 def command(
-    model_path: Path | None, variant: str, linear_weight: float, version: str,
-    output: Path | None, train: Path, dev: Path, taxonomy_path: Path | None, work: Path,
+    model_path: Path | None,
+    variant: str,
+    linear_weight: float,
+    version: str,
+    output: Path | None,
+    train: Path,
+    dev: Path,
+    taxonomy_path: Path | None,
+    work: Path,
 ) -> None:
     """Write a draft bundle whose thresholds accept nothing until it is calibrated."""
     taxonomy = load_taxonomy(taxonomy_path)
@@ -42,9 +59,15 @@ def command(
     chosen = VARIANTS[variant]
     samples = pipeline.sample_ids(model_path, examples) if chosen.static else ()
     folder = pipeline.assemble(
-        work, output or work / "bundle", model_path=model_path, taxonomy=taxonomy,
-        version=version, data={"train": train, "dev": dev}, variant=chosen,
-        linear_weight=linear_weight, samples=samples,
+        work,
+        output or work / "bundle",
+        model_path=model_path,
+        taxonomy=taxonomy,
+        version=version,
+        data={"train": train, "dev": dev},
+        variant=chosen,
+        linear_weight=linear_weight,
+        samples=samples,
     )
     size = sum(p.stat().st_size for p in folder.iterdir())
     click.echo(f"draft bundle in {folder}, {size / 1e6:.1f} MB; next: carelane model calibrate")

@@ -26,19 +26,36 @@ from training.threads import use_threads
 
 
 @click.command("scorecard")
-@click.option("--model", "model_path", type=click.Path(path_type=Path),
-              help="Trained model. Default: WORK/model.pt")
-@click.option("--bundle", type=click.Path(path_type=Path),
-              help="Calibrated bundle whose thresholds are used. Default: WORK/bundle")
-@click.option("--qat-epochs", type=float, default=0.0, show_default=True,
-              help="Quantisation-aware fine-tuning for so long, as one more variant.")
+@click.option(
+    "--model",
+    "model_path",
+    type=click.Path(path_type=Path),
+    help="Trained model. Default: WORK/model.pt",
+)
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path),
+    help="Calibrated bundle whose thresholds are used. Default: WORK/bundle",
+)
+@click.option(
+    "--qat-epochs",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Quantisation-aware fine-tuning for so long, as one more variant.",
+)
 @split_option("train")
 @split_option("dev")
 @taxonomy_option
 @work_option
 def command(
-    model_path: Path | None, bundle: Path | None, qat_epochs: float, train: Path, dev: Path,
-    taxonomy_path: Path | None, work: Path,
+    model_path: Path | None,
+    bundle: Path | None,
+    qat_epochs: float,
+    train: Path,
+    dev: Path,
+    taxonomy_path: Path | None,
+    work: Path,
 ) -> None:
     """Size, load time, memory, latencies on one and two threads, and what each variant costs.
 
@@ -55,8 +72,12 @@ def command(
         model, _ = network.load(model_path)
         with steps("QAT") as report:
             tuned = qat.fine_tune(
-                model, examples, taxonomy.category_names, replace(SHIPPED_RECIPE),
-                epochs=qat_epochs, report=report,
+                model,
+                examples,
+                taxonomy.category_names,
+                replace(SHIPPED_RECIPE),
+                epochs=qat_epochs,
+                report=report,
             )
         # Worth is compared without familiarity's clusters, which rounding does not touch.
         blank = np.eye(1, tuned.encoder.config.hidden_size)
@@ -67,4 +88,3 @@ def command(
     rows = scorecard(candidates, bundle or work / "bundle", held_out, click.echo)
     (work / "scorecard.json").write_text(json.dumps(rows, indent=1), "utf-8")
     click.echo(as_markdown(rows))
-

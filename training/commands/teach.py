@@ -18,18 +18,36 @@ from training.teach import Mask, TeachOptions, openai_asker, teach
 
 @click.command("teach")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), required=True,
-              help="JSONL of labelled messages, for `carelane model distil --more`.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="JSONL of labelled messages, for `carelane model distil --more`.",
+)
 @click.option("--votes", type=int, default=TeachOptions.votes, show_default=True)
-@click.option("--agreement", type=float, default=TeachOptions.agreement, show_default=True,
-              help="Least share of the votes that must agree.")
+@click.option(
+    "--agreement",
+    type=float,
+    default=TeachOptions.agreement,
+    show_default=True,
+    help="Least share of the votes that must agree.",
+)
 @click.option("--llm", "llm_model", help="Model name. Default: CARELANE_LLM_MODEL.")
-@click.option("--synthetic", is_flag=True,
-              help="The messages are invented: send them without de-identification.")
+@click.option(
+    "--synthetic",
+    is_flag=True,
+    help="The messages are invented: send them without de-identification.",
+)
 @taxonomy_option
 def command(
-    file: Path, output: Path, votes: int, agreement: float, llm_model: str | None,
-    synthetic: bool, taxonomy_path: Path | None,
+    file: Path,
+    output: Path,
+    votes: int,
+    agreement: float,
+    llm_model: str | None,
+    synthetic: bool,
+    taxonomy_path: Path | None,
 ) -> None:
     """Label FILE (JSONL or CSV with id and text) by votes of an OpenAI-compatible server.
 
@@ -44,8 +62,10 @@ def command(
     for row in bad:
         click.echo(str(row), err=True)
     ask = openai_asker(
-        llm_model or settings.llm_model, api_key=settings.openai_api_key,
-        base_url=settings.openai_base_url, timeout_s=settings.llm_timeout_s,
+        llm_model or settings.llm_model,
+        api_key=settings.openai_api_key,
+        base_url=settings.openai_base_url,
+        timeout_s=settings.llm_timeout_s,
     )
     options = TeachOptions(votes=votes, agreement=agreement)
     outcomes: Counter[str] = Counter()

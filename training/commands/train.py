@@ -27,26 +27,61 @@ from training.warmup import WarmUpOptions, warm_up
 
 @click.command("train")
 @click.option("--kind", type=click.Choice(["transformer", "linear"]), default="transformer")
-@click.option("--base", default=SHIPPED_RECIPE.base, show_default=True,
-              help="minilm-l6 (packaged), or a Hugging Face name or folder.")
+@click.option(
+    "--base",
+    default=SHIPPED_RECIPE.base,
+    show_default=True,
+    help="minilm-l6 (packaged), or a Hugging Face name or folder.",
+)
 @click.option("--epochs", type=float, default=SHIPPED_RECIPE.epochs, show_default=True)
-@click.option("--lr", type=float, default=SHIPPED_RECIPE.lr, show_default=True,
-              help="Learning rate of the encoder's top layer.")
+@click.option(
+    "--lr",
+    type=float,
+    default=SHIPPED_RECIPE.lr,
+    show_default=True,
+    help="Learning rate of the encoder's top layer.",
+)
 @click.option("--layer-decay", type=float, default=SHIPPED_RECIPE.layer_decay, show_default=True)
 @click.option("--batch", type=int, default=SHIPPED_RECIPE.batch, show_default=True)
-@click.option("--ema", type=float, default=SHIPPED_RECIPE.ema, show_default=True,
-              help="Decay of the averaged weights; 0 trains without.")
-@click.option("--composed", type=float, default=SHIPPED_RECIPE.composed, show_default=True,
-              help="Wordings of each composed skeleton per epoch.")
-@click.option("--cost", "cost_weight", type=float, default=SHIPPED_RECIPE.cost_weight,
-              show_default=True, help="Weight of the cost of a wrong urgency.")
+@click.option(
+    "--ema",
+    type=float,
+    default=SHIPPED_RECIPE.ema,
+    show_default=True,
+    help="Decay of the averaged weights; 0 trains without.",
+)
+@click.option(
+    "--composed",
+    type=float,
+    default=SHIPPED_RECIPE.composed,
+    show_default=True,
+    help="Wordings of each composed skeleton per epoch.",
+)
+@click.option(
+    "--cost",
+    "cost_weight",
+    type=float,
+    default=SHIPPED_RECIPE.cost_weight,
+    show_default=True,
+    help="Weight of the cost of a wrong urgency.",
+)
 @click.option("--max-tokens", type=int, default=SHIPPED_RECIPE.max_tokens, show_default=True)
 @click.option("--seed", type=int, default=SHIPPED_RECIPE.seed, show_default=True)
 @click.option("--no-augment", is_flag=True, help="Train on the messages as they are.")
-@click.option("--mlm-epochs", type=float, default=0.0, show_default=True,
-              help="Masked-language warm-up on the corpus first.")
-@click.option("--contrastive-epochs", type=float, default=0.0, show_default=True,
-              help="Contrastive warm-up on same-label pairs first.")
+@click.option(
+    "--mlm-epochs",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Masked-language warm-up on the corpus first.",
+)
+@click.option(
+    "--contrastive-epochs",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Contrastive warm-up on same-label pairs first.",
+)
 @click.option("--threads", type=int, default=1, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="Default: WORK/model.pt")
 @split_option("train")
@@ -54,10 +89,26 @@ from training.warmup import WarmUpOptions, warm_up
 @taxonomy_option
 @work_option
 def command(
-    kind: str, base: str, epochs: float, lr: float, layer_decay: float, batch: int, ema: float,
-    composed: float, cost_weight: float, max_tokens: int, seed: int, no_augment: bool,
-    mlm_epochs: float, contrastive_epochs: float, threads: int, output: Path | None,
-    train: Path, dev: Path, taxonomy_path: Path | None, work: Path,
+    kind: str,
+    base: str,
+    epochs: float,
+    lr: float,
+    layer_decay: float,
+    batch: int,
+    ema: float,
+    composed: float,
+    cost_weight: float,
+    max_tokens: int,
+    seed: int,
+    no_augment: bool,
+    mlm_epochs: float,
+    contrastive_epochs: float,
+    threads: int,
+    output: Path | None,
+    train: Path,
+    dev: Path,
+    taxonomy_path: Path | None,
+    work: Path,
 ) -> None:
     """Train on --train and report on --dev."""
     use_threads(threads)
@@ -66,14 +117,21 @@ def command(
     names = taxonomy.category_names
     texts = [e.text for e in held_out]
     if kind == "linear":
-        model = pipeline.train_linear(
-            examples, taxonomy, LinearOptions(seed=seed), work / "linear"
-        )
+        model = pipeline.train_linear(examples, taxonomy, LinearOptions(seed=seed), work / "linear")
         click.echo(as_line("dev", figures_of(model.logits(texts), held_out, names)))
         return
     options = replace(
-        SHIPPED_RECIPE, base=base, epochs=epochs, lr=lr, layer_decay=layer_decay, batch=batch,
-        ema=ema, composed=composed, cost_weight=cost_weight, max_tokens=max_tokens, seed=seed,
+        SHIPPED_RECIPE,
+        base=base,
+        epochs=epochs,
+        lr=lr,
+        layer_decay=layer_decay,
+        batch=batch,
+        ema=ema,
+        composed=composed,
+        cost_weight=cost_weight,
+        max_tokens=max_tokens,
+        seed=seed,
         augment=None if no_augment else AugmentOptions(),
     )
     warm = WarmUpOptions(mlm_epochs=mlm_epochs, contrastive_epochs=contrastive_epochs)
@@ -85,6 +143,3 @@ def command(
         )
     read = finetune.predict(trained, load_tokenizer(base), texts, max_tokens)
     click.echo(as_line("dev", figures_of(read.logits, held_out, names)))
-
-
-

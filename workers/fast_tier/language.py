@@ -24,16 +24,17 @@ _MARKERS: Final = {
     "hoy mañana hijo hija mamá papá le les nos todo nada si sí ya bien usted soy era fue y o es en "
     "se lo un de favor medicina pastillas cabeza pecho",
     "pt": "não uma com meu minha são está estou tenho tem por para mas muito você obrigado obrigada "
-    "dor ontem hoje amanhã consulta receita filho filha quando porque também preciso posso ele ela",
-    "fr": "le les des une est et je j'ai mon ma mes pas que qui pour avec sur dans vous nous depuis "
-    "mais très c'est bonjour merci docteur rendez-vous besoin douleur hier aujourd'hui demain suis "
+    "dor ontem hoje amanhã consulta receita filho filha quando porque também preciso posso ele "
+    "ela",
+    "fr": "le les des une est et je j'ai mon ma mes pas que qui pour avec sur dans vous nous "
+    "depuis mais très c'est bonjour merci docteur rendez-vous besoin douleur hier aujourd'hui demain suis "
     "fils fille du au aux cette être fait",
     "de": "der das und ich ist nicht ein eine einen mein meine meinen mit für auf habe haben seit "
     "bitte danke schmerzen heute gestern morgen termin rezept kann wir sie aber auch sehr wegen "
     "noch bei zum zur dem den",
     "it": "il gli una che non per con mio mia sono ho hai è del della nel dal anche molto grazie "
     "buongiorno dolore ieri oggi domani visita ricetta figlio figlia perché quando devo posso",
-    "ht": "mwen li nou yo ki pou nan avèk ak gen pa mwen te ap tèt doulè tanpri mèsi bonjou kijan "
+    "ht": "mwen li nou yo ki pou nan avèk ak gen pa te ap tèt doulè tanpri mèsi bonjou kijan "
     "doktè medikaman pitit jodi",
     "tl": "ang mga ng sa ako ko mo niya siya kami po opo hindi wala meron kasi naman lang yung "
     "masakit gamot salamat kahapon ngayon bukas anak",
@@ -45,12 +46,12 @@ _MARKERS: Final = {
     "bedankt graag dokter recept kunt zijn",
 }
 _ENGLISH: Final = frozenset(
-    "the a an and or but if of to in on at for with from by about my your his her our their i you "
-    "she it we they me him them is am are was were be been have has had do does did can could "
+    "the a an and or but if of to in on at for with from by about my your his her our their i "
+    "you she it we they me him them is am are was were be been have has had do does did can could "
     "will would should not no what when where which who how this that these those there so just "
     "any some all still since after before again please thanks thank need want get got feel hi "
     "hello refill pain pills meds dr appt today yesterday tomorrow week days pls u r im ive dont "
-    "cant doctor medicine as up out im".split()
+    "cant doctor medicine as up out left due mon tue wed thu fri sat sun thx ty daily mg bid".split()
 )
 #: Marker words that English messages use too count for nothing.
 _BY_WORD: Final[dict[str, frozenset[str]]] = {}

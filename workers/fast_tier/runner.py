@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import onnxruntime as ort
-from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
+from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from shared.errors import BundleError
 from workers.fast_tier.scores import Reading
+
+#: All that ONNX Runtime raises on a file; its classes share no parent but Exception.
+_ORT_ERRORS: Final = tuple(
+    error
+    for error in vars(native).values()
+    if isinstance(error, type) and issubclass(error, Exception)
+)
 
 
 class Reader(Protocol):
@@ -52,7 +59,7 @@ def open_session(
     options.log_severity_level = 3
     try:
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except (Fail, InvalidArgument, RuntimeException, RuntimeError) as error:
+    except (*_ORT_ERRORS, RuntimeError) as error:
         raise BundleError(
             f"{path} is not a model that ONNX Runtime {ort.__version__} can open: {error}. "
             "Build the bundle again with `carelane model build`."

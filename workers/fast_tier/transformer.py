@@ -17,7 +17,6 @@ from workers.fast_tier.manifest import Manifest
 from workers.fast_tier.runner import TextReading, open_session, reading_of
 from workers.fast_tier.windows import split
 
-
 #: Token ids of one window in; all logits and the familiarity out.
 Run = Callable[[Sequence[int]], tuple[np.ndarray, float]]
 

@@ -124,7 +124,8 @@ class LiveTier:
             return
         self._next_look_s = now + _LOOK_EVERY_S
         slots = (self._live, self._shadow) if self._shadow else (self._live,)
-        if any([slot.refresh() for slot in slots]):
+        swapped = [slot.refresh() for slot in slots]  # each of them, whatever the first says
+        if any(swapped):
             self._counts.clear()
 
     def _compare(self, live: Decision, shadow: Decision) -> None:
