@@ -137,13 +137,21 @@ format: $(VENVS)/test/.installed ## Bring the code into ruff's format and mend w
 UV := $(TEST)/uv
 COMPILE = $(UV) pip compile -q --generate-hashes --python-version 3.11 --no-annotate --custom-compile-command 'make lock' $(UPGRADE)
 
+# $(1): name, $(2): constraints. An unchanged lock keeps its time, so that nothing is built anew.
+define lock_one
+	@echo "Locking requirements/$(1).in"
+	@cd requirements && cp $(1).txt .$(1).new && ../$(COMPILE) $(2) $(1).in -o .$(1).new && \
+	  if cmp -s $(1).txt .$(1).new; then rm .$(1).new; else mv .$(1).new $(1).txt; fi
+endef
+
 .PHONY: lock
 lock: $(VENVS)/test/.locked ## Write the lock files anew from requirements/*.in (UPGRADE=-U takes newer versions)
-	cd requirements && ../$(COMPILE) runtime.in -o runtime.txt
-	cd requirements && ../$(COMPILE) -c runtime.txt local.in -o local.txt
-	cd requirements && ../$(COMPILE) -c local.txt test.in -o test.txt
-	cd requirements && ../$(COMPILE) localstack.in -o localstack.txt
-	@[ ! -e requirements/training.in ] || echo "Look at the head of requirements/training.in for its own command."
+	$(call lock_one,runtime)
+	$(call lock_one,local,-c runtime.txt)
+	$(call lock_one,test,-c local.txt)
+	$(call lock_one,training,-c local.txt)
+	$(call lock_one,bench-deid,-c runtime.txt)
+	$(call lock_one,localstack)
 
 .PHONY: clean
 clean: ## Delete environments and caches; data stays (see reset)
