@@ -15,17 +15,17 @@ PRESENT = $(wildcard $(OURS))
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# --- Environments: rebuilt when their lock file changes -----------------------------------------
+# --- Environments: brought up to their lock file when it changes --------------------------------------
 
-# $(1): environment, $(2): lock file. pip checks every hash; nothing outside the lock gets in.
+# $(1): environment, $(2): lock file. pip checks every hash; nothing outside the lock gets in. A
+# changed lock is installed over what is there; `make clean` starts from nothing.
 define make_venv
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v != (3, 11) and \
 	  "Carelane needs Python 3.11, but $(PYTHON) is %d.%d. Install it (Debian 12: apt-get install python3 python3-venv) or name it: make PYTHON=/path/to/python3.11 ..." % v)'
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
 	  echo 'Python came without venv. Install it: apt-get install python3-venv' >&2; exit 1; }
 	@echo "Building $(VENVS)/$(1) from $(2) ..."
-	@rm -rf $(VENVS)/$(1) && mkdir -p $(VENVS)
-	@$(PYTHON) -m venv $(VENVS)/$(1)
+	@[ -x $(VENVS)/$(1)/bin/pip ] || $(PYTHON) -m venv $(VENVS)/$(1)
 	@$(VENVS)/$(1)/bin/pip install -q --disable-pip-version-check --no-input --require-hashes --no-deps --no-compile -r $(2)
 endef
 
