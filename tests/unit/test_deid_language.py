@@ -39,6 +39,9 @@ def test_latin_letters_and_the_symbols_of_medicine_pass(text: str) -> None:
         "Bonjour docteur, je suis enceinte et j'ai mal à la tête depuis hier, merci de me répondre",
         "Guten Tag, ich habe seit gestern starke Schmerzen und kann nicht schlafen, bitte Rückruf",
         "Olá, bom dia. Não estou bem, tenho dor e minha filha também, obrigada",
+        "Tôi bị đau đầu",
+        "Ich habe Schmerzen",
+        "Mam bóle głowy od trzech dni, co mam robić",
         "Bonjou doktè, mwen gen yon doulè nan vant mwen depi yè, èske ou ka ede m, tanpri",
     ],
 )

@@ -17,6 +17,7 @@ from typing import Any
 import click
 import torch
 
+from shared.errors import DeidError
 from training.deid.export import export
 from training.deid.network import TokenClassifier
 from workers.deid.bundle import FORMAT, KIND, LABELS, DeidBundle, Thresholds
@@ -24,6 +25,7 @@ from workers.deid.classifier import TokenClassifier as Runtime
 from workers.deid.classifier import Words
 from workers.deid.decode import model_hits, standing
 from workers.deid.evaluation import Tally
+from workers.deid.language import check_language, check_script
 from workers.deid.marks import Mark, parse
 from workers.deid.plain import plain_view
 from workers.deid.rules import RECOGNISERS
@@ -45,6 +47,11 @@ def scored(runtime: Runtime, path: Path) -> list[Scored]:
     for line in path.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         text, marks = parse(row["text"])
+        try:
+            check_script(text)
+            check_language(text)
+        except DeidError:
+            continue  # goes to a person, whatever the thresholds
         view = plain_view(text)
         hits = []
         for recognise in RECOGNISERS:
@@ -70,9 +77,9 @@ def choose(messages: list[Scored]) -> tuple[Thresholds, Tally]:
     """Try the grid; see LEAST_PRECISION for the rule."""
     best: tuple[tuple[float, ...], Thresholds, Tally] | None = None
     grid = itertools.product(
-        (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6),
-        (0.02, 0.05, 0.1, 0.2),
-        (0.02, 0.05, 0.1),
+        (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6),
+        (0.02, 0.03, 0.05, 0.1),
+        (0.01, 0.02, 0.05),
     )
     for find, extend, rule in grid:
         if extend > find:

@@ -1,18 +1,21 @@
 """From word probabilities and rule hits to the hits that stand. Pure.
 
-A word at or above `find` begins a span; its neighbours join from `extend` on. An uncertain rule
-hit stands where some word of it reaches `rule`. A span that consists of clinical words alone is
-kept only from `protected` on: the allow-list never overrules a sure model, nor a certain rule.
+A word at or above `find` begins a span; neighbours of its type join from `extend` on, and so does
+what is written to it without a blank. A name found once is found again from `rule` on. An
+uncertain rule hit stands where some word of it reaches `rule`. A span that consists of clinical
+words alone is kept only from `protected` on: the allow-list never overrules a sure model, nor a
+certain rule.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workers.deid.bundle import Thresholds
 from workers.deid.classifier import Words
@@ -30,28 +33,57 @@ def clinical_words() -> frozenset[str]:
     return frozenset(word for line in lines for word in line.split())
 
 
-def model_hits(text: str, words: Words, thresholds: Thresholds) -> Iterator[Hit]:
+def model_hits(text: str, words: Words, thresholds: Thresholds) -> list[Hit]:
     """Spans of the token classifier."""
-    joins = words.any >= thresholds.extend
-    found = np.flatnonzero(words.any >= thresholds.find)
+    kinds = words.types.argmax(axis=1)
+    hits: list[Hit] = []
     last_word = -1
-    for index in found:
+    for index in np.flatnonzero(words.any >= thresholds.find):
         if index <= last_word:
             continue
-        first, last = int(index), int(index)
-        while first - 1 > last_word and joins[first - 1] and not _parts(words, first):
+        first = last = int(index)
+        while first - 1 > last_word and _joins(words, kinds, first - 1, first, thresholds):
             first -= 1
-        while last + 1 < len(joins) and joins[last + 1] and not _parts(words, last + 1):
+        while last + 1 < len(kinds) and _joins(words, kinds, last + 1, last, thresholds):
             last += 1
         last_word = last
         start, end = _without_edges(text, int(words.starts[first]), int(words.ends[last]))
-        if start >= end:
-            continue
         score = float(words.any[first : last + 1].max())
-        if score < thresholds.protected and is_clinical(text[start:end]):
+        if start >= end or (score < thresholds.protected and is_clinical(text[start:end])):
             continue
         kind = TYPES[int(words.types[first : last + 1].sum(axis=0).argmax())]
-        yield Hit(start=start, end=end, type=kind, score=round(score, 4))
+        hits.append(Hit(start=start, end=end, type=kind, score=round(score, 4)))
+    return hits + _said_again(text, words, hits, thresholds)
+
+
+def _joins(
+    words: Words, kinds: NDArray[np.intp], other: int, index: int, thresholds: Thresholds
+) -> bool:
+    """Whether word `other`, beside `index`, belongs to the same span."""
+    if words.any[other] < thresholds.extend:
+        return False
+    later = max(other, index)
+    if words.starts[later] == words.ends[later - 1]:
+        return True
+    return bool(kinds[other] == kinds[index] and words.begins[later] <= 0.5)
+
+
+def _said_again(text: str, words: Words, hits: Sequence[Hit], thresholds: Thresholds) -> list[Hit]:
+    """Names that were found elsewhere in the text: for them, `rule` is suspicion enough."""
+    known = {
+        part.lower(): hit
+        for hit in hits
+        if hit.type in ("NAME", "ORG", "ADDRESS")
+        for part in _WORD.findall(text[hit.start : hit.end])
+        if len(part) > 2 and part.lower() not in clinical_words()
+    }
+    again = []
+    for index in np.flatnonzero((words.any >= thresholds.rule) & (words.any < thresholds.find)):
+        start, end = int(words.starts[index]), int(words.ends[index])
+        hit = known.get(text[start:end].lower())
+        if hit is not None:
+            again.append(Hit(start=start, end=end, type=hit.type, score=hit.score))
+    return again
 
 
 def _without_edges(text: str, start: int, end: int) -> tuple[int, int]:
@@ -61,13 +93,6 @@ def _without_edges(text: str, start: int, end: int) -> tuple[int, int]:
     while end > start and text[end - 1] in _EDGES:
         end -= 1
     return start, end
-
-
-def _parts(words: Words, index: int) -> bool:
-    """Whether one span ends before word `index` and another begins."""
-    if words.starts[index] == words.ends[index - 1]:
-        return False
-    return bool(words.begins[index] > 0.5)
 
 
 def is_clinical(surface: str) -> bool:

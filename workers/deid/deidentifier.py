@@ -92,8 +92,8 @@ class Deidentifier:
         """`text` with its identifiers replaced by numbered placeholders.
 
         `budget_ms` holds for this text as it is; without it the budget of `load` does, scaled to
-        the text's length. Offsets of spans are characters of `text`. Raises DeidError, with a `reason` out of
-        REASONS: then nothing of the text may leave.
+        the text's length. Offsets of spans are characters of `text`. Raises DeidError, with a
+        `reason` out of REASONS: then nothing of the text may leave.
         """
         if budget_ms is None:
             budget_ms = scaled_budget_ms(text, self._budget_ms)

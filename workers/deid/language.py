@@ -48,11 +48,15 @@ _FOREIGN = {
 }
 _FOREIGN_SETS = {name: frozenset(words.split()) - _ENGLISH for name, words in _FOREIGN.items()}
 
+# In lower-case words, which are no names: letters that neither English nor Spanish has.
+_FOREIGN_LETTER = re.compile(r"^[^\W\dA-ZÀ-Þ].*[^\x00-\x7fáéíóúñüÁÉÍÓÚÑÜµμªº]")
+
 # Letters that medicine writes alone within Latin text: micro, ordinals, Greek symbols.
 _SYMBOLS = frozenset("µμªºαβγδΔκλωΩΣσ")
 
-_ENOUGH_WORDS = 12  # fewer words than this do not tell a language by themselves
+_ENOUGH_WORDS = 24  # so many words without one that is English or Spanish are neither
 _ENOUGH_FOREIGN = 4
+_SHORT_SHARE = 0.4  # of a short text's words, where none is English or Spanish
 
 
 def check_script(text: str) -> None:
@@ -85,20 +89,19 @@ def check_language(text: str) -> None:
     distinct = set(words)
     for name, theirs in _FOREIGN_SETS.items():
         hits = distinct & theirs
-        if len(hits) >= _ENOUGH_FOREIGN and sum(word in hits for word in words) > known:
+        count = sum(word in hits for word in words)
+        clear = len(hits) >= _ENOUGH_FOREIGN and count > known
+        if clear or (known == 0 and len(hits) >= 2 and count >= _SHORT_SHARE * len(words)):
             raise DeidError(
                 "unknown_language",
                 f"The message seems to be written in {name}, which de-identification does not "
                 "cover (it covers English and Spanish); a person has to read it.",
             )
-    if len(words) >= _ENOUGH_WORDS and known == 0 and _reads_as_sentences(words):
+    # Lists of medicines and readings hold no such words either, hence the length.
+    strange = len({word for word in _WORD.findall(text) if _FOREIGN_LETTER.search(word)})
+    if known == 0 and (len(words) >= _ENOUGH_WORDS or strange >= 2):
         raise DeidError(
             "unknown_language",
             "The message is in a language that de-identification does not cover (it covers "
             "English and Spanish); a person has to read it.",
         )
-
-
-def _reads_as_sentences(words: list[str]) -> bool:
-    """Lists of medicines and readings hold no English function words either, but repeat shapes."""
-    return len(words) >= 2 * _ENOUGH_WORDS
