@@ -96,7 +96,7 @@ bench: $(VENVS)/runtime/.installed $(VENVS)/localstack/.locked $(VENVS)/bench/.b
 # --- Checking -----------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint test-unit test-integration test-e2e ## Lint and all tests: what CI runs
+test: lint test-unit test-integration test-e2e test-faults ## Lint and all tests: what CI runs
 
 .PHONY: test-unit
 test-unit: $(VENVS)/test/.installed ## Unit tests: no network, no services
@@ -109,6 +109,15 @@ test-integration: $(VENVS)/test/.installed $(VENVS)/localstack/.locked ## Agains
 .PHONY: test-e2e
 test-e2e: $(VENVS)/test/.installed $(VENVS)/localstack/.locked browser ## All processes and a browser
 	$(TEST)/python -m pytest tests/e2e
+
+.PHONY: test-faults
+test-faults: $(VENVS)/test/.installed $(VENVS)/localstack/.locked ## A short mix of faults at random, then the books
+	$(TEST)/python -m pytest tests/faults -s
+
+.PHONY: faults
+faults: MINUTES ?= 10
+faults: $(VENVS)/test/.installed $(VENVS)/localstack/.locked ## A long mix: make faults SEED=7 MINUTES=10
+	SEED=$(SEED) MINUTES=$(MINUTES) $(TEST)/python -m pytest tests/faults -s
 
 .PHONY: browser
 browser:
