@@ -62,6 +62,8 @@ ROUTING_WORDS: Final = {
     "red_flag_floor": "raised to the red flag's urgency",
     "accepted": "confirmed by a person",
     "corrected": "corrected by a person",
+    "equal_message": "an equal message had this label",
+    "corrected_by_person": "which a person had corrected",
 }
 
 

@@ -128,8 +128,9 @@ def _answer(applied: Applied, said: str) -> Response:
     if request.headers.get("Accept") != "application/json":
         flash(said, applied.undo or "")
         return redirect(safe_next(request.form.get("next", "/")))
+    position = shared.hub.position
     with transaction(shared.engine) as connection:
         found = queries.lines_by_id(connection, applied.changed)
     lines = [line_of(row, shared.taxonomy) for row in found]
     html = current_app.jinja_env.get_template("lines.html").render(lines=lines, now=utc_now())
-    return jsonify(said=said, undo=applied.undo, lines=html)
+    return jsonify(said=said, undo=applied.undo, lines=html, position=position)

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from uuid import UUID
 
-from flask import Blueprint, abort, render_template, request
+from flask import Blueprint, Response, abort, make_response, render_template, request
 
 from dashboard import audit, queries
 from dashboard import session as sessions
@@ -24,7 +24,7 @@ blueprint = Blueprint("worklist", __name__)
 
 @blueprint.get("/")
 @asks(Access.READ_MESSAGES)
-def index() -> str:
+def index() -> Response:
     """The list, a page of it from the place in `after` on."""
     shared = context()
     user = sessions.user().name
@@ -42,7 +42,7 @@ def index() -> str:
             # That somebody searched, and how much came; the words may name a patient.
             audit.record(connection, user, Action.SEARCHED, lines=len(found))
     lines = [line_of(row, shared.taxonomy) for row in found[:limit]]
-    return render_template(
+    page = render_template(
         "worklist.html",
         lines=lines,
         filters=filters,
@@ -56,6 +56,11 @@ def index() -> str:
         Age=Age,
         Tier=Tier,
     )
+    response = make_response(page)
+    if request.headers.get("HX-Request") and after is None:
+        # The address that the browser shows, without the form's empty fields.
+        response.headers["HX-Push-Url"] = filters.link()
+    return response
 
 
 def _more(filters: Filters, last: Line) -> str:

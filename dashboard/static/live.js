@@ -118,13 +118,20 @@
     return hovering || list().contains(document.activeElement) || Date.now() - lastTouch < 3000;
   }
 
-  function change(fresh, known = false) {
+  const number = (position) => Number(position.split(":")[1]);
+  const epoch = (position) => position.split(":")[0];
+
+  /* `position`: the place in the stream that this line is at least as new as. */
+  function change(fresh, position, known = false) {
     age(fresh);
+    fresh.dataset.position = position;
     const shown = document.getElementById(fresh.id);
     if (shown && list().contains(shown)) {
+      const had = shown.dataset.position;
+      // An answer that took its time must not bring an older state back.
+      if (had && epoch(had) === epoch(position) && number(had) > number(position)) return;
       const focus = shown.contains(document.activeElement);
       fresh.querySelector(".pick input").checked = shown.querySelector(".pick input").checked;
-      if (fresh.outerHTML === shown.outerHTML) return;
       shown.replaceWith(fresh);
       fresh.classList.add("changed");
       if (focus) fresh.querySelector("a.open").focus({ preventScroll: true });
@@ -197,10 +204,11 @@
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const fresh = page.getElementById("lines");
     if (!fresh) return;
+    const position = page.getElementById("worklist").dataset.position;
     const seen = new Set();
     for (const line of [...fresh.children]) {
       seen.add(line.id);
-      change(document.adoptNode(line), true);
+      change(document.adoptNode(line), position, true);
     }
     for (const line of list().children) {
       if (seen.has(line.id)) continue;
@@ -209,7 +217,7 @@
     }
     document.getElementById("more").replaceChildren(...page.getElementById("more").childNodes);
     htmx.process(document.getElementById("more"));
-    section().dataset.position = page.getElementById("worklist").dataset.position;
+    section().dataset.position = position;
     later();
   }
 
@@ -226,18 +234,17 @@
     return template.content;
   }
 
-  function take(html) {
-    for (const line of [...parse(html).querySelectorAll("li")]) change(line);
+  function take(html, position) {
+    for (const line of [...parse(html).querySelectorAll("li")]) change(line, position);
     later();
   }
 
   /* A list that htmx just put in was read some moments ago: what came since is applied again. */
   function catchUp() {
     waiting.clear();
-    const [epoch, number] = section().dataset.position.split(":");
+    const read = section().dataset.position;
     for (const [position, html] of recent) {
-      const [itsEpoch, itsNumber] = position.split(":");
-      if (itsEpoch === epoch && Number(itsNumber) > Number(number)) take(html);
+      if (epoch(position) === epoch(read) && number(position) > number(read)) take(html, position);
     }
     for (const line of list().children) age(line);
     bar();
@@ -250,7 +257,7 @@
       say("Live", "on");
       recent.push([event.lastEventId, event.data]);
       if (recent.length > 200) recent.shift();
-      take(event.data);
+      take(event.data, event.lastEventId);
     });
     source.addEventListener("counts", (event) => showCounts(JSON.parse(event.data)));
     source.addEventListener("resync", () => {
@@ -314,12 +321,12 @@
     if (event.persisted) location.reload();
   });
   /* What one has decided oneself takes effect at once, and the keyboard goes on to the next line. */
-  function own(lines) {
+  function own(lines, position) {
     for (const fresh of lines) {
       const shown = document.getElementById(fresh.id);
       const next = shown?.contains(document.activeElement) && (shown.nextElementSibling || shown.previousElementSibling);
-      change(fresh);
-      if (shown && !belongs(fresh)) {
+      change(fresh, position);
+      if (shown && fresh.isConnected && !belongs(fresh)) {
         waiting.delete(fresh.id);
         fresh.remove();
         if (next && next.isConnected) next.querySelector("a.open").focus({ preventScroll: true });

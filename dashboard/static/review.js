@@ -13,7 +13,16 @@
 
   const csrf = () => JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRF-Token"];
   const lines = () => [...(list()?.children ?? [])];
-  const cursor = () => document.activeElement?.closest?.(".line") ?? null;
+  let last = ""; // the id of the line that had the focus: a line may be replaced meanwhile
+  document.addEventListener("focusin", (event) => {
+    const line = event.target.closest(".line");
+    if (line) last = line.id;
+  });
+  function cursor() {
+    const active = document.activeElement;
+    if (active && active !== document.body) return active.closest(".line");
+    return document.getElementById(last);
+  }
   const picked = () => lines().filter((line) => line.querySelector(".pick input").checked);
   const id = (line) => line.dataset.id;
 
@@ -80,7 +89,7 @@
     say(answer.said, undoToken);
     const template = document.createElement("template");
     template.innerHTML = answer.lines;
-    window.carelane.own([...template.content.querySelectorAll("li")]);
+    window.carelane.own([...template.content.querySelectorAll("li")], answer.position);
     for (const line of picked()) line.querySelector(".pick input").checked = false;
     bulk();
   }
@@ -129,6 +138,9 @@
 
   if (change) {
     document.getElementById("change-form").addEventListener("submit", saveChange);
+    change.addEventListener("close", () => {
+      document.getElementById(last)?.querySelector("a.open").focus({ preventScroll: true });
+    });
     change.querySelector("[data-close]").addEventListener("click", () => change.close());
     change.addEventListener("keydown", (event) => {
       if (event.target.matches("input:not([type=radio]), select")) return;

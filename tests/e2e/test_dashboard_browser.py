@@ -46,6 +46,7 @@ def worklist(page: Page, engine: Engine) -> Callable[[Role], Page]:
     def open_it(role: Role = Role.CLINICIAN) -> Page:
         add_user(engine, "ada", role)
         sign_in(page, PASSWORD)
+        page.wait_for_load_state("load")  # both scripts are in
         expect(page.locator("#live-state")).to_have_text("Live")
         # A reload would take this mark away.
         page.evaluate("window.neverReloaded = true")
