@@ -202,13 +202,15 @@ class Settings:
     # Waiting and trying again
     fast_lease_s: float = _setting(
         "CARELANE_FAST_LEASE_S",
-        "A fast worker's claim on a message lasts so long, in seconds; below the visibility timeout.",
+        "A fast worker's claim on a message lasts so long, in seconds; below the visibility "
+        "timeout.",
         25.0,
         _positive_float,
     )
     llm_lease_s: float = _setting(
         "CARELANE_LLM_LEASE_S",
-        "An LLM worker's claim lasts so long between heartbeats, in seconds; below the visibility timeout.",
+        "An LLM worker's claim lasts so long between heartbeats, in seconds; below the "
+        "visibility timeout.",
         50.0,
         _positive_float,
     )
@@ -257,7 +259,7 @@ class Settings:
         _positive_float,
     )
     llm_concurrency: int = _setting(
-        "CARELANE_LLM_CONCURRENCY", "LLM calls in flight per worker process.", 16, _positive_int
+        "CARELANE_LLM_CONCURRENCY", "LLM calls in flight per worker process.", 32, _positive_int
     )
     llm_input_usd_per_million: float = _setting(
         "CARELANE_LLM_INPUT_USD_PER_MILLION",
@@ -288,7 +290,8 @@ class Settings:
     )
     llm_daily_budget_usd: float = _setting(
         "CARELANE_LLM_DAILY_BUDGET_USD",
-        "Most that LLM calls may cost in a day (UTC), in US dollars; then people decide. 0: no limit.",
+        "Most that LLM calls may cost in a day (UTC), in US dollars; then people decide. "
+        "0: no limit.",
         0.0,
         _not_negative_float,
     )

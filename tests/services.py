@@ -3,7 +3,7 @@
 | fixture | what it gives |
 | --- | --- |
 | `empty_database` | a function: each call makes an empty database, returns its URL |
-| `database_url`, `engine`, `settings` | a migrated database of this test's own (a clone of one template) |
+| `database_url`, `engine`, `settings` | a migrated database of this test's own |
 | `localstack` | the session's LocalStack; `stop()`, `start()`, `restart_empty()` for faults |
 | `queue_settings` | `settings` plus queues of this test's own, made from deploy/queues.yaml |
 | `standin_llm` | the session's stand-in LLM, knobs reset; `knobs(...)`, `requests()` |
