@@ -12,7 +12,7 @@ from typing import Any, Final
 from shared.contracts import Urgency
 from shared.taxonomy import Taxonomy
 from training.corpus import Example, file_hash
-from workers.fast_tier.manifest import FORMAT, MANIFEST, Temperatures
+from workers.fast_tier.manifest import FORMAT, MANIFEST, LinearWeights, Temperatures
 from workers.routing import RoutingPolicy
 
 DRAFT_POLICY: Final = RoutingPolicy(
@@ -37,7 +37,7 @@ def write_bundle(
     taxonomy: Taxonomy,
     files: Mapping[str, Path],
     max_tokens: int,
-    linear_weight: float = 0.0,
+    linear_weights: LinearWeights = LinearWeights(),  # noqa: B008  frozen
     training: Mapping[str, Any],
 ) -> Path:
     """A draft bundle: whole and loadable, with thresholds that accept nothing yet."""
@@ -57,7 +57,7 @@ def write_bundle(
         "max_tokens": max_tokens,
         "most_categories": 3,
         "member_threshold": 0.5,
-        "linear_weight": linear_weight,
+        "linear_weights": asdict(linear_weights),
         "temperatures": asdict(Temperatures()),
         "routing": DRAFT_POLICY.as_dict(),
         "metrics": {},

@@ -20,6 +20,7 @@ from training.finetune import TrainOptions
 from training.linear import LinearOptions, fit_linear
 from training.metrics import Floats, softmax
 from training.quick import figures_of
+from workers.fast_tier.manifest import LinearWeights
 
 Report = Callable[[int, int, float], None]
 
@@ -79,20 +80,20 @@ def linear_logits(
     )
 
 
-def blended(one: Floats, two: Floats, n: int, weight: float) -> Floats:
+def blended(one: Floats, two: Floats, n: int, weights: LinearWeights) -> Floats:
     """Weighted mean of log-probabilities, as workers.fast_tier.blend computes it."""
 
     def logs(x: Floats) -> Floats:
         return np.log(softmax(x).clip(1e-12))
 
-    def mix(a: Floats, b: Floats) -> Floats:
+    def mix(a: Floats, b: Floats, weight: float) -> Floats:
         return (1 - weight) * a + weight * b
 
     return np.concatenate(
         [
-            mix(logs(one[:, :n]), logs(two[:, :n])),
-            mix(one[:, n : 2 * n], two[:, n : 2 * n]),
-            mix(logs(one[:, 2 * n :]), logs(two[:, 2 * n :])),
+            mix(logs(one[:, :n]), logs(two[:, :n]), weights.category),
+            mix(one[:, n : 2 * n], two[:, n : 2 * n], weights.category),
+            mix(logs(one[:, 2 * n :]), logs(two[:, 2 * n :]), weights.urgency),
         ],
         axis=1,
     )

@@ -24,12 +24,13 @@ from training.export import centres_of, export
 from training.finetune import TrainOptions
 from training.linear import LinearModel, LinearOptions, export_linear, fit_linear
 from training.quantise import SHIPPED, Variant, quantise
+from workers.fast_tier.manifest import LinearWeights
 
 Report = Callable[[int, int, float], None]
 
 NAME: Final = "triage"
-#: Share of the linear model in a blended bundle, chosen by leaving lots out (docs/model.md).
-LINEAR_WEIGHT: Final = 0.3
+#: Shares of the linear model in a blended bundle: it knows dangers' words, and topics less.
+LINEAR_WEIGHTS: Final = LinearWeights(category=0.15, urgency=0.45)
 #: Wordings of each skeleton that the linear model sees.
 _COMPOSED_FOR_LINEAR: Final = 3.0
 _CALIBRATION_MESSAGES: Final = 256
@@ -103,14 +104,14 @@ def assemble(
     version: str,
     data: Mapping[str, Path],
     variant: Variant = SHIPPED,
-    linear_weight: float = LINEAR_WEIGHT,
+    linear_weights: LinearWeights = LINEAR_WEIGHTS,
     samples: Sequence[Sequence[int]] = (),
 ) -> Path:
     """Quantise the float graph of the work folder and write a draft bundle."""
     _, about = network.load(model_path)
     graph = quantise(work / "fp32.onnx", work / "quantised.onnx", variant, samples)
     files = {"model.onnx": graph, "tokenizer.json": work / "tokenizer.json"}
-    if linear_weight:
+    if linear_weights:
         files |= {name: work / "linear" / name for name in ("linear.onnx", "ngrams.json")}
     return bundles.write_bundle(
         target,
@@ -120,9 +121,9 @@ def assemble(
         taxonomy=taxonomy,
         files=files,
         max_tokens=about["options"]["max_tokens"],
-        linear_weight=linear_weight,
+        linear_weights=linear_weights,
         training=provenance(about, data)
-        | {"about": _about(variant, linear_weight), "variant": variant.name},
+        | {"about": _about(variant, linear_weights), "variant": variant.name},
     )
 
 
@@ -146,12 +147,12 @@ def assemble_linear(
     )
 
 
-def _about(variant: Variant, linear_weight: float) -> str:
+def _about(variant: Variant, linear_weights: LinearWeights) -> str:
     text = f"A transformer encoder with mean pooling and three linear heads, {variant.name}"
-    if linear_weight:
+    if linear_weights:
         text += (
-            f", blended with a TF-IDF logistic regression (weight {linear_weight} of the mean "
-            "log-probability)"
+            f", blended with a TF-IDF logistic regression (shares of the mean "
+            f"log-probability: category {linear_weights.category}, urgency {linear_weights.urgency})"
         )
     return text + "."
 

@@ -111,10 +111,10 @@ def _reader(candidate: Candidate, bundle: Path, manifest: Manifest) -> Reader:
     else:
         run = _torch_run(candidate)
     reader = TransformerReader(open_tokenizer(bundle / "tokenizer.json"), run, manifest)
-    if not manifest.linear_weight:
+    if not manifest.linear_weights:
         return reader
     linear = LinearReader(bundle, manifest, model="linear.onnx")
-    return BlendedReader(reader, linear, manifest.linear_weight)
+    return BlendedReader(reader, linear, manifest.linear_weights)
 
 
 def _torch_run(candidate: Candidate) -> Run:

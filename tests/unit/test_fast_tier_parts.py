@@ -13,6 +13,7 @@ from shared.errors import BundleError
 from workers.fast_tier import language
 from workers.fast_tier.blend import blend
 from workers.fast_tier.explain import explain
+from workers.fast_tier.manifest import LinearWeights
 from workers.fast_tier.ngrams import Vocabulary, character_grams, word_grams, words
 from workers.fast_tier.scores import Reading, Scores, merge, sigmoid, softmax
 from workers.fast_tier.windows import split
@@ -127,7 +128,7 @@ def test_a_blend_lies_between_its_parts() -> None:
     sure = Reading([4.0, 0.0], [2.0, -2.0], [0.0, 0.0, 5.0], 0.7)
     doubting = Reading([0.0, 0.0], [0.0, 0.0], [0.0, 0.0, 0.0], 0.1)
 
-    mixed = blend(sure, doubting, 0.5)
+    mixed = blend(sure, doubting, LinearWeights(category=0.5, urgency=0.5))
 
     between = softmax(mixed.primary, 1.0)[0]
     assert 0.5 < between < softmax(sure.primary, 1.0)[0]

@@ -17,7 +17,7 @@ from training.commands.options import (
 )
 from training.crossval import blended, figures, folds, linear_logits, spread, transformer_logits
 from training.linear import LinearOptions
-from training.pipeline import LINEAR_WEIGHT
+from training.pipeline import LINEAR_WEIGHTS
 from training.progress import steps
 from training.quick import as_line
 from training.recipe import SHIPPED_RECIPE
@@ -48,13 +48,6 @@ from training.threads import use_threads
 @click.option("--epochs", type=float, default=3.0, show_default=True)
 @click.option("--lr", type=float, default=SHIPPED_RECIPE.lr, show_default=True)
 @click.option("--composed", type=float, default=SHIPPED_RECIPE.composed, show_default=True)
-@click.option(
-    "--weight",
-    type=float,
-    default=LINEAR_WEIGHT,
-    show_default=True,
-    help="Of the linear model in the blend.",
-)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--threads", type=int, default=1, show_default=True)
 @split_option("train")
@@ -68,7 +61,6 @@ def command(
     epochs: float,
     lr: float,
     composed: float,
-    weight: float,
     seed: int,
     threads: int,
     train: Path,
@@ -94,7 +86,7 @@ def command(
                 logits = read
             else:
                 logits = tuple(  # type: ignore[assignment]  # two sides again
-                    blended(a, b, len(names), weight) for a, b in zip(read, logits, strict=True)
+                    blended(a, b, len(names), LINEAR_WEIGHTS) for a, b in zip(read, logits, strict=True)
                 )
         assert logits is not None
         found = figures(fold, logits, names)

@@ -15,6 +15,7 @@ from training.commands.options import (
     work_option,
 )
 from training.quantise import SHIPPED, VARIANTS
+from workers.fast_tier.manifest import LinearWeights
 
 
 @click.command("quantise")
@@ -27,13 +28,7 @@ from training.quantise import SHIPPED, VARIANTS
 @click.option(
     "--variant", type=click.Choice(list(VARIANTS)), default=SHIPPED.name, show_default=True
 )
-@click.option(
-    "--linear-weight",
-    type=float,
-    default=pipeline.LINEAR_WEIGHT,
-    show_default=True,
-    help="Share of the linear model (WORK/linear) in the blend; 0 leaves it out.",
-)
+@click.option("--no-linear", is_flag=True, help="Leave the linear model out of the blend.")
 @click.option("--version", default="0.0.0", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="Default: WORK/bundle")
 @split_option("train")
@@ -43,7 +38,7 @@ from training.quantise import SHIPPED, VARIANTS
 def command(
     model_path: Path | None,
     variant: str,
-    linear_weight: float,
+    no_linear: bool,
     version: str,
     output: Path | None,
     train: Path,
@@ -66,7 +61,7 @@ def command(
         version=version,
         data={"train": train, "dev": dev},
         variant=chosen,
-        linear_weight=linear_weight,
+        linear_weights=LinearWeights() if no_linear else pipeline.LINEAR_WEIGHTS,
         samples=samples,
     )
     size = sum(p.stat().st_size for p in folder.iterdir())

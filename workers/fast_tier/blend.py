@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 
 from workers.fast_tier.linear import LinearReader
+from workers.fast_tier.manifest import LinearWeights
 from workers.fast_tier.runner import TextReading
 from workers.fast_tier.scores import Reading
 from workers.fast_tier.transformer import TransformerReader
@@ -20,34 +21,34 @@ class BlendedReader:
     """Both readers of one bundle."""
 
     def __init__(
-        self, transformer: TransformerReader, linear: LinearReader, linear_weight: float
+        self, transformer: TransformerReader, linear: LinearReader, weights: LinearWeights
     ) -> None:
         self._transformer = transformer
         self._linear = linear
-        self._weight = linear_weight
+        self._weights = weights
 
     def read(self, text: str) -> TextReading:
         """The transformer's windows, each mixed with the linear model's view of the text."""
         read = self._transformer.read(text)
         (other,) = self._linear.read(text).readings
         return TextReading(
-            [blend(reading, other, self._weight) for reading in read.readings],
+            [blend(reading, other, self._weights) for reading in read.readings],
             n_tokens=read.n_tokens,
             truncated=read.truncated,
             known_words=read.known_words,
         )
 
 
-def blend(first: Reading, second: Reading, weight: float) -> Reading:
+def blend(first: Reading, second: Reading, weights: LinearWeights) -> Reading:
     """Mean of log-probabilities (of logits for the set); familiarity stays the first's."""
 
-    def mix(a: Sequence[float], b: Sequence[float]) -> list[float]:
+    def mix(a: Sequence[float], b: Sequence[float], weight: float) -> list[float]:
         return [(1.0 - weight) * x + weight * y for x, y in zip(a, b, strict=True)]
 
     return Reading(
-        primary=mix(log_softmax(first.primary), log_softmax(second.primary)),
-        members=mix(first.members, second.members),
-        urgency=mix(log_softmax(first.urgency), log_softmax(second.urgency)),
+        primary=mix(log_softmax(first.primary), log_softmax(second.primary), weights.category),
+        members=mix(first.members, second.members, weights.category),
+        urgency=mix(log_softmax(first.urgency), log_softmax(second.urgency), weights.urgency),
         familiarity=first.familiarity,
     )
 

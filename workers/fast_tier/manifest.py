@@ -33,6 +33,17 @@ class Temperatures:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LinearWeights:
+    """Share of the linear model in each head's mean log-probability; 0: none."""
+
+    category: float = 0.0
+    urgency: float = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self.category or self.urgency)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What a worker needs to know of a bundle."""
 
@@ -44,7 +55,7 @@ class Manifest:
     max_tokens: int  # of one window
     most_categories: int
     member_threshold: float  # a further category is named from this probability on
-    linear_weight: float  # share of the linear model in the mean of log-probabilities; 0: none
+    linear_weights: LinearWeights
     temperatures: Temperatures
     policy: RoutingPolicy
     files: Mapping[str, str]  # name → SHA-256
@@ -106,8 +117,8 @@ def _parse(data: Mapping[str, Any]) -> Manifest:
         raise ValueError(f"urgencies must be {', '.join(Urgency)}, in this order")
     files = {str(k): str(v) for k, v in data["files"].items()}
     needed = {"model.onnx", "tokenizer.json" if data["kind"] == "transformer" else "ngrams.json"}
-    linear_weight = float(data["linear_weight"])
-    if linear_weight:
+    linear_weights = LinearWeights(**{k: float(v) for k, v in data["linear_weights"].items()})
+    if linear_weights:
         needed |= {"linear.onnx", "ngrams.json"}
     if not needed <= files.keys():
         raise ValueError(f"files lacks {', '.join(sorted(needed - files.keys()))}")
@@ -121,7 +132,7 @@ def _parse(data: Mapping[str, Any]) -> Manifest:
         max_tokens=int(data["max_tokens"]),
         most_categories=int(data["most_categories"]),
         member_threshold=float(data["member_threshold"]),
-        linear_weight=linear_weight,
+        linear_weights=linear_weights,
         temperatures=Temperatures(**{k: float(v) for k, v in data["temperatures"].items()}),
         policy=RoutingPolicy.from_dict(
             data["routing"],

@@ -97,7 +97,7 @@ def _open_reader(folder: Path, manifest: Manifest) -> Reader:
     if manifest.kind == "linear":
         return LinearReader(folder, manifest)
     transformer = TransformerReader.open(folder, manifest)
-    if not manifest.linear_weight:
+    if not manifest.linear_weights:
         return transformer
     linear = LinearReader(folder, manifest, model="linear.onnx")
-    return BlendedReader(transformer, linear, manifest.linear_weight)
+    return BlendedReader(transformer, linear, manifest.linear_weights)
