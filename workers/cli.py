@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 #: How long a worker waits at start for an SQS that is away.
 _QUEUE_WAIT_S = 60.0
 #: Deliveries in hand per LLM call in flight: what gathers for the next prompts.
-_IN_HAND = 4
+_IN_HAND = 2
 #: What a warm shutdown may take before a silent worker ends without it.
 _GRACE_S = 30.0
 

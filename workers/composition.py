@@ -25,11 +25,13 @@ from workers.label_cache import LabelCache
 from workers.lease import ProcessName
 from workers.llm_tier.answer import label_codes
 from workers.llm_tier.batcher import Batcher, Pace
+from workers.llm_tier.chat import ChatModel, Usage
 from workers.llm_tier.client import OpenAIChat
 from workers.llm_tier.gate import Gate, Limits
+from workers.llm_tier.hedge import HedgedModel, Latencies
 from workers.llm_tier.price import Prices
 from workers.llm_tier.prompt import Prompt, load_examples, make_prompt
-from workers.llm_tier.tier import LlmTier
+from workers.llm_tier.tier import CallRecord, LlmTier
 from workers.llm_tier.wording import Keys
 from workers.patience import SystemClock
 from workers.runtime import Build, Runtime
@@ -55,21 +57,23 @@ def build_llm(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
     """A process whose threads wait for the LLM."""
     clock = SystemClock()
     # Calls and deliveries take a connection for moments only; one more is the heartbeat's.
-    engine = make_engine(settings, "carelane-llm", pool_size=settings.llm_concurrency + 5)
+    engine = make_engine(settings, "carelane-llm", pool_size=settings.llm_concurrency // 2 + 5)
     taxonomy = Taxonomy.load(settings.taxonomy_path)
     prompt = make_prompt(taxonomy, load_examples(taxonomy))
+    prices = Prices.from_settings(settings)
+    calls = StoredCalls(
+        engine,
+        clock,
+        simulated=settings.llm_simulated,
+        longest_wait_s=settings.llm_lease_s * 0.7,
+    )
     tier = LlmTier(
-        model=OpenAIChat.from_settings(settings),
+        model=hedged(OpenAIChat.from_settings(settings), settings, calls, prompt, prices, clock),
         prompt=prompt,
         taxonomy=taxonomy,
         codes=label_codes(taxonomy),
-        prices=Prices.from_settings(settings),
-        calls=StoredCalls(
-            engine,
-            clock,
-            simulated=settings.llm_simulated,
-            longest_wait_s=settings.llm_lease_s * 0.7,
-        ),
+        prices=prices,
+        calls=calls,
         gate=Gate(engine, Limits.from_settings(settings), probe_s=settings.llm_timeout_s * 2),
         clock=clock,
         timeout_s=settings.llm_timeout_s,
@@ -95,6 +99,34 @@ def build_llm(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
         clock=clock,
         llm=lane,
     )
+
+
+def hedged(
+    model: ChatModel,
+    settings: Settings,
+    calls: StoredCalls,
+    prompt: Prompt,
+    prices: Prices,
+    clock: Clock,
+) -> ChatModel:
+    """The model with second requests for slow ones, those that lost charged too."""
+    if not settings.llm_hedge_share:
+        return model
+
+    def on_lost(usage: Usage, latency_ms: float) -> None:
+        call_id = calls.start(model.name, prompt.version, 0)
+        record = CallRecord(
+            model=model.name,
+            prompt_version=prompt.version,
+            outcome="hedge_lost",
+            messages=0,
+            usage=usage,
+            cost_usd=prices.cost_usd(usage),
+            latency_ms=latency_ms,
+        )
+        calls.end(call_id, record)
+
+    return HedgedModel(model, clock, Latencies(settings.llm_hedge_share), on_lost)
 
 
 def label_cache(
