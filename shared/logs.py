@@ -65,3 +65,6 @@ def configure(process: str, level: str) -> None:
     # Clients that would log request bodies at DEBUG never do so here.
     for name in ("openai", "httpx", "httpcore", "botocore", "boto3", "urllib3", "kombu"):
         logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
+    # At INFO these say the same at every start, or at every readiness probe.
+    for name in ("alembic", "botocore.credentials"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
