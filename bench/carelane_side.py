@@ -19,15 +19,14 @@ from shared.settings import Settings
 #: The dashboard is left out: the peer has none.
 _PROCESSES = ("intake", "relay", "sweeper", "fast", "llm")
 _TIMELINES = """
-    SELECT m.received_at, m.settled_at, first.created_at, coalesce(last.tier, m.status) AS tier,
-           fast.latency_ms
+    SELECT m.received_at, coalesce(m.settled_at, first.created_at) AS settled_at,
+           first.created_at, coalesce(last.tier, m.status) AS tier, fast.latency_ms
     FROM messages m
     JOIN LATERAL (SELECT created_at FROM labels WHERE message_id = m.id ORDER BY id LIMIT 1) first
         ON true
     LEFT JOIN LATERAL (SELECT latency_ms FROM labels WHERE message_id = m.id AND tier = 'fast'
         ORDER BY id LIMIT 1) fast ON true
     LEFT JOIN labels last ON last.id = m.current_label_id
-    WHERE m.settled_at IS NOT NULL
 """
 
 
@@ -38,9 +37,15 @@ class CarelaneSide:
     little before the portal has its answer.
     """
 
-    name = "carelane"
+    def __init__(self, ground: Ground, processes: int, *, llm_here: bool = True) -> None:
+        """With `llm_here` False the LLM's workers do not run on this machine.
 
-    def __init__(self, ground: Ground, processes: int) -> None:
+        Ambiguous messages then end with the small model's provisional label, which is as much as
+        the peer ever gives.
+        """
+        self.name = "carelane" if llm_here else "carelane, LLM workers elsewhere"
+        self._llm_here = llm_here
+        self._names = _PROCESSES if llm_here else tuple(set(_PROCESSES) - {"llm"})
         url = ground.database("carelane")
         self._ground = ground
         self._engine: Engine = create_engine(url)
@@ -64,7 +69,8 @@ class CarelaneSide:
     def start(self) -> None:
         """Start all but the dashboard, and see messages through every process."""
         self._stack.prepare()
-        self._stack.start(*_PROCESSES)
+        self.clear()
+        self._stack.start(*self._names)
         self._portal = httpx.Client(
             base_url=self._stack.settings.intake_url, headers=self._stack.headers(), timeout=60
         )
@@ -105,7 +111,7 @@ class CarelaneSide:
 
     def settled(self) -> int:
         """Messages that are labelled or a person's."""
-        return self._count("settled_at IS NOT NULL")
+        return self._count("settled_at IS NOT NULL") if self._llm_here else self.labelled()
 
     def _count(self, condition: str) -> int:
         with self._engine.connect() as connection:
@@ -129,6 +135,6 @@ class CarelaneSide:
 
     def parts(self) -> Mapping[str, Sequence[int]]:
         """Process ids by name."""
-        own = {name: [self._stack.processes.pid(name)] for name in _PROCESSES}
+        own = {name: [self._stack.processes.pid(name)] for name in self._names}
         shared = {name: [pid] for name, pid in self._ground.pids.items()}
         return {**own, "sender": [os.getpid()], **shared}

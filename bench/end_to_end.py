@@ -1,8 +1,10 @@
 """Carelane against its peer, end to end, in one run: `make bench`. See README.md.
 
-In every round each side is started on its own (never both at once), takes a trickle and then a
-burst, and is stopped; the next round begins with the other side. Both get the same texts, the
-same Postgres, the same LocalStack and the same number of worker processes.
+In every round each side is started on its own (never two at once), takes a trickle and then a
+burst, and is stopped; the next round goes through the sides the other way round. All get the same
+texts, the same Postgres, the same LocalStack and the same number of labelling processes. Carelane
+runs twice: whole, and with its LLM workers elsewhere, which is what the peer can be compared with,
+because it has no second tier.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ class Options:
     burst: int
     seed: int
     llm_latency_s: float  # mean of the stand-in's log-normal answer time
+    as_it_comes: bool  # the peer with Celery's polling interval and PyTorch's threads untouched
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,9 @@ class Round:
     show_default=True,
     help="Mean answer time of the stand-in LLM in s.",
 )
+@click.option(
+    "--as-it-comes", is_flag=True, help="Leave the peer's polling and threads at their defaults."
+)
 @click.option("--name", default="end_to_end", show_default=True, help="Name of the result files.")
 def main(name: str, **values: Any) -> None:
     """Run the benchmark; writes bench/results/NAME.json and NAME.md."""
@@ -95,12 +101,12 @@ def main(name: str, **values: Any) -> None:
 def _rounds(options: Options, ground: Ground) -> Iterator[Round]:
     texts = message_texts(options.seed)
     trickled = round(options.rate_per_s * options.trickle_s)
-    with tqdm(total=2 * options.rounds, unit="turn") as progress:
+    with tqdm(total=3 * options.rounds, unit="turn") as progress:
         for number in range(options.rounds):
             few = list(islice(texts, trickled))
             many = list(islice(texts, options.burst))
             sides = _sides(options, ground)
-            # The other side begins in the next round: what drifts, drifts for both.
+            # The other way round in the next round: what drifts, drifts for all.
             for side in sides if number % 2 == 0 else reversed(sides):
                 progress.set_description(f"round {number + 1}, {side.name}")
                 yield _turn(side, few, many, options.rate_per_s, seed=options.seed + number)
@@ -108,7 +114,11 @@ def _rounds(options: Options, ground: Ground) -> Iterator[Round]:
 
 
 def _sides(options: Options, ground: Ground) -> list[Side]:
-    return [CarelaneSide(ground, options.workers), PeerSide(ground, options.workers)]
+    return [
+        CarelaneSide(ground, options.workers),
+        CarelaneSide(ground, options.workers, llm_here=False),
+        PeerSide(ground, options.workers, as_it_comes=options.as_it_comes),
+    ]
 
 
 def _turn(side: Side, few: list[str], many: list[str], rate_per_s: float, seed: int) -> Round:

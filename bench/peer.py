@@ -4,6 +4,7 @@ One Celery task per message with the message's text on SQS, Hugging Face's `text
 pipeline in PyTorch, one insert per message. Where a naive choice would only slow it down without
 being the point (Celery's polling interval of a second, PyTorch threads that fight over the cores,
 a database connection per task, a second model for the second head), the peer gets the better one.
+With PEER_AS_IT_COMES=1 the first two are left as Celery and PyTorch come.
 
     python -m bench.peer PROCESSES        the worker; reads PEER_DATABASE_DSN and PEER_SQS_ENDPOINT
 """
@@ -51,8 +52,7 @@ def make_app(sqs_endpoint: str) -> Celery:
                     "secret_access_key": "test",
                 }
             },
-            "polling_interval": 0.05,
-            "wait_time_seconds": 2,
+            **({} if _as_it_comes() else {"polling_interval": 0.05, "wait_time_seconds": 2}),
         },
         task_default_queue=QUEUE,
         task_ignore_result=True,
@@ -60,6 +60,10 @@ def make_app(sqs_endpoint: str) -> Celery:
         worker_enable_remote_control=False,
     )
     return app
+
+
+def _as_it_comes() -> bool:
+    return os.environ.get("PEER_AS_IT_COMES") == "1"
 
 
 class Labeller:
@@ -71,8 +75,9 @@ class Labeller:
 
         from training.network import base_folder
 
-        # A process per core: more threads than that only fight.
-        torch.set_num_threads(1)
+        if not _as_it_comes():
+            # A process per core: more threads than that only fight.
+            torch.set_num_threads(1)
         taxonomy = Taxonomy.load()
         self._names = [*taxonomy.category_names, *Urgency]
         self._categories = len(taxonomy.category_names)

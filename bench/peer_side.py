@@ -29,12 +29,13 @@ class PeerSide:
 
     name = "peer"
 
-    def __init__(self, ground: Ground, processes: int) -> None:
+    def __init__(self, ground: Ground, processes: int, *, as_it_comes: bool = False) -> None:
         database = ground.database("peer")
         self._dsn = database.set(drivername="postgresql").render_as_string(hide_password=False)
         self._engine: Engine = create_engine(database)
         self._ground = ground
         self._processes = processes
+        self._as_it_comes = as_it_comes
         self._log = ground.folder / "logs" / "peer.log"
         self._app = peer.make_app(ground.sqs_endpoint)
         self._accepted: dict[uuid.UUID, datetime] = {}
@@ -58,6 +59,7 @@ class PeerSide:
                 **os.environ,
                 "PEER_DATABASE_DSN": self._dsn,
                 "PEER_SQS_ENDPOINT": self._ground.sqs_endpoint,
+                "PEER_AS_IT_COMES": str(int(self._as_it_comes)),
                 "TRANSFORMERS_VERBOSITY": "error",
                 "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             },

@@ -13,7 +13,7 @@ from bench.measure import median, quantile
 if TYPE_CHECKING:
     from bench.end_to_end import Round
 
-_SIDES = ("carelane", "peer")
+_PEER = "peer"
 
 
 def machine() -> dict[str, Any]:
@@ -33,14 +33,26 @@ def machine() -> dict[str, Any]:
 
 def summary(rounds: Sequence[Round]) -> dict[str, Any]:
     """Medians over rounds, by side; ratios; the machine's own spread."""
-    by_side = {name: [r for r in rounds if r.side == name] for name in _SIDES}
-    sides = {name: _side_summary(turns) for name, turns in by_side.items() if turns}
-    out: dict[str, Any] = {"sides": sides, "noise": _noise(rounds)}
-    if len(sides) == len(_SIDES):
-        pairs = list(zip(by_side["carelane"], by_side["peer"], strict=True))
-        ratios = [a.burst.messages_per_s / b.burst.messages_per_s for a, b in pairs]
-        out["throughput_ratio"] = {"median": median(ratios), "each_round": ratios}
-    return out
+    names = sorted({r.side for r in rounds})
+    by_side = {name: [r for r in rounds if r.side == name] for name in names}
+    return {
+        "sides": {name: _side_summary(turns) for name, turns in by_side.items()},
+        "noise": _noise(rounds),
+        "throughput_ratios": {
+            name: _ratio(turns, by_side[_PEER])
+            for name, turns in by_side.items()
+            if name != _PEER and _PEER in by_side
+        },
+    }
+
+
+def _ratio(turns: Sequence[Round], peers: Sequence[Round]) -> dict[str, Any]:
+    """Throughput in each round over the peer's in the same round."""
+    each = [
+        turn.burst.messages_per_s / peer.burst.messages_per_s
+        for turn, peer in zip(turns, peers, strict=True)
+    ]
+    return {"median": median(each), "each_round": each}
 
 
 def _side_summary(turns: Sequence[Round]) -> dict[str, Any]:
@@ -128,7 +140,7 @@ def markdown(result: dict[str, Any]) -> str:
     """The result as a page: numbers first, then where the time goes."""
     found, options = result["summary"], result["options"]
     sides = found["sides"]
-    names = [name for name in _SIDES if name in sides]
+    names = list(sides)
     head = (
         f"{result['started_at']}, {result['machine']['cpu']}, {result['machine']['cores']} cores, "
         f"Python {result['machine']['python']}. {options['rounds']} rounds of each side in turns; "
@@ -142,9 +154,10 @@ def markdown(result: dict[str, Any]) -> str:
         *_table(["", *names], _rows(sides, names)),
         "",
     ]
-    if ratio := found.get("throughput_ratio"):
+    for name, ratio in found["throughput_ratios"].items():
         each = ", ".join(f"{value:.1f}" for value in ratio["each_round"])
-        lines += [f"Throughput, carelane / peer: **{ratio['median']:.1f}** (rounds: {each}).", ""]
+        words = f"Labels per second, {name} / peer: **{ratio['median']:.1f}** (rounds: {each})."
+        lines += [words, ""]
     lines += ["## Settled, trickle, by who settled it", "", *_tiers(sides, names), ""]
     lines += ["## CPU time of the burst, ms per message", "", *_cpu_table(sides, names), ""]
     noise = found["noise"]
