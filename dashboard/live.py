@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 _GATHER_S: Final = 0.08
 _IDS_PER_EVENT: Final = 100
 _COUNT_EVERY_S: Final = 2.0
-#: A viewer who comes back within so many events gets what it missed, later ones read anew.
-_KEPT_EVENTS: Final = 500
+#: A viewer who comes back within so many bytes of events gets what it missed, later ones read anew.
+_KEPT_BYTES: Final = 4_000_000
 _VIEWER_QUEUE: Final = 100
 HEARTBEAT_S: Final = 15.0
 
@@ -100,7 +100,8 @@ class Hub:
         self._epoch = secrets.token_hex(4)  # numbers of another process mean nothing here
         self._numbers = itertools.count(1)
         self._number = 0
-        self._kept: deque[Event] = deque(maxlen=_KEPT_EVENTS)
+        self._kept: deque[Event] = deque()
+        self._kept_bytes = 0
         self._viewers: set[Viewer] = set()
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -221,9 +222,13 @@ class Hub:
                 self._number = next(self._numbers)
                 body = f"id: {self._epoch}:{self._number}\n".encode() + body
                 self._kept.append(Event(self._number, body))
+                self._kept_bytes += len(body)
+                while self._kept_bytes > _KEPT_BYTES:
+                    self._kept_bytes -= len(self._kept.popleft().body)
             else:
                 # After a gap, older positions must not be taken up again.
                 self._kept.clear()
+                self._kept_bytes = 0
                 self._number = next(self._numbers)
             for viewer in self._viewers:
                 viewer.put(body)

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    CompoundSelect,
     Connection,
     RowMapping,
     Select,
@@ -84,17 +83,26 @@ def worklist(
     limit: int = PAGE_LINES,
 ) -> Sequence[RowMapping]:
     """The messages that `filters` asks for, in its order; one more than `limit` if there are."""
-    newest_first = filters.show.newest_first
-    statement = _lines().where(*conditions(filters, taxonomy, user))
-    if after is not None:
-        statement = statement.where(_is_after(after, newest_first=newest_first))
     m = messages.c
+    newest_first = filters.show.newest_first
     order = (
         (m.received_at.desc(), m.id.desc())
         if newest_first
         else (m.urgency_rank, m.received_at, m.id)
     )
-    return connection.execute(statement.order_by(*order).limit(limit + 1)).mappings().all()
+    # Which ones first, from narrow rows; then the texts of these only.
+    chosen = (
+        select(m.id)
+        .select_from(messages.outerjoin(labels, labels.c.id == _SHOWN_LABEL))
+        .where(*conditions(filters, taxonomy, user))
+        .order_by(*order)
+        .limit(limit + 1)
+    )
+    if after is not None:
+        chosen = chosen.where(_is_after(after, newest_first=newest_first))
+    ids = chosen.subquery("chosen")
+    statement = _lines().join(ids, ids.c.id == m.id).order_by(*order)
+    return connection.execute(statement).mappings().all()
 
 
 def _is_after(place: Place, *, newest_first: bool) -> ColumnElement[bool]:
@@ -127,7 +135,7 @@ def conditions(filters: Filters, taxonomy: Taxonomy, user: str) -> Iterator[Colu
     if filters.mine:
         yield m.assignee == user
     if filters.q:
-        yield m.id.in_(_found(filters.q))
+        yield _holds(filters.q, few=not filters.show.newest_first)
 
 
 def _in_tab(show: Show) -> ColumnElement[bool]:
@@ -157,12 +165,17 @@ def _of_age(age: Age, taxonomy: Taxonomy) -> ColumnElement[bool]:
     return and_(m.first_read_at.is_(None), m.status != Status.DONE.value, late)
 
 
-def _found(words: str) -> CompoundSelect[Any]:
+def _holds(words: str, *, few: bool) -> ColumnElement[bool]:
+    """Messages with these words, or of this patient; `few` where the tab itself leaves few."""
+    m, w = messages.c, message_words.c
     query = search_query(words)
-    by_words = select(message_words.c.message_id).where(
-        message_words.c.words.op("@@")(func.to_tsquery("simple", query)) if query else false()
-    )
-    return union_all(by_words, select(messages.c.id).where(messages.c.patient_ref == words))
+    matches = w.words.op("@@")(func.to_tsquery("simple", query)) if query else false()
+    if few:
+        # Each open message's words are looked at; the index would bring all of the past, too.
+        mine = select(w.message_id).where(w.message_id == m.id, matches)
+        return or_(m.patient_ref == words, mine.exists())
+    by_patient = select(m.id).where(m.patient_ref == words)
+    return m.id.in_(union_all(select(w.message_id).where(matches), by_patient))
 
 
 def lines_by_id(connection: Connection, ids: Sequence[UUID]) -> Sequence[RowMapping]:

@@ -34,6 +34,16 @@ from tests.services import environment, eventually
 
 PASSWORD = "four quiet brown herons"
 
+#: Texts that would do harm if a page took them for anything but text.
+WILD = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>\" onmouseover='alert(1)'",
+    "{{ 7 * 7 }} {% raw %} </textarea></li></ol>",
+    "data: 1\n\nevent: resync\ndata: {}\n\n",
+    "dose \u202e gm 01 \u2066 then \u0007 bell",
+    "x" * 100_000,
+]
+
 
 @dataclass(frozen=True)
 class Store:

@@ -27,6 +27,7 @@ def show(message_id: UUID) -> str:
     """The message; that it was read is kept and audited."""
     shared = context()
     user = sessions.user()
+    position = shared.hub.position  # before the query: see worklist.index
     with transaction(shared.engine) as connection:
         found = queries.message(connection, message_id)
         if found is None:
@@ -53,6 +54,7 @@ def show(message_id: UUID) -> str:
         others=[line_of(row, shared.taxonomy) for row in others],
         staff=staff,
         now=utc_now(),
+        position=position,
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from dashboard import accounts
 from dashboard.permissions import Role
 from shared.contracts import Status, Tier, Urgency
-from tests.dashboard_pages import PASSWORD, Server, Store, add_user
+from tests.dashboard_pages import PASSWORD, WILD, Server, Store, add_user
 
 pytestmark = pytest.mark.e2e
 
@@ -278,6 +278,42 @@ def test_the_message_page_is_worked_by_keys_too(worklist: Callable[[], Page], st
     press(page, "?")
 
     expect(page.locator("#help")).to_be_visible()
+
+
+def test_an_open_message_turns_from_processing_into_its_label(
+    worklist: Callable[[], Page], store: Store
+) -> None:
+    message_id = store.message()
+    page = worklist()
+    page.goto(f"/messages/{message_id}")
+    expect(page.locator(".message-state")).to_contain_text("processing…")
+
+    store.label(message_id, "results", Urgency.URGENT)
+    expect(page.locator("#message h1")).to_contain_text("Results")
+    page.wait_for_load_state("load")
+    store.label(message_id, "billing", Urgency.URGENT, tier=Tier.HUMAN)
+
+    expect(page.locator("#moved")).to_contain_text("has changed")
+    expect(page.locator("#message h1")).to_contain_text("Results")
+
+
+@pytest.mark.parametrize("number", range(len(WILD)))
+def test_wild_text_does_nothing_but_show_in_the_browser(
+    worklist: Callable[[], Page], store: Store, number: int
+) -> None:
+    page = worklist()
+    page.on("dialog", lambda _: pytest.fail("a script ran"))
+
+    message_id = store.labelled(WILD[number], patient_ref=WILD[number][:200], minutes_ago=1)
+    line = page.locator(f"#m-{message_id}")
+    expect(line).to_have_count(1)
+    expect(line.locator(".excerpt > *")).to_have_count(0)
+    store.label(message_id, "billing", rationale=WILD[number][:200])
+    expect(line).to_contain_text("Billing")
+    page.goto(f"/messages/{message_id}")
+
+    expect(page.locator(".text script, .text img, .rationale > *")).to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_a_lost_server_is_said_and_what_was_missed_is_caught_up(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from urllib.parse import urlencode
 
 import pytest
 from flask import Flask
@@ -11,20 +12,12 @@ from dashboard.permissions import Role
 from shared.contracts import Status, Tier, Urgency
 from shared.settings import Settings
 from shared.tables import audit_log
-from tests.dashboard_pages import Person, Store, text_of
+from tests.dashboard_pages import WILD, Person, Store, text_of
 
 pytestmark = pytest.mark.integration
 
 SignedIn = Callable[[Role], Person]
 FLAG = {"rule": "chest_pain", "title": "Chest pain", "urgency": "emergent", "start": 7, "end": 17}
-WILD = [
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>\" onmouseover='alert(1)'",
-    "{{ 7 * 7 }} {% raw %} </textarea></li></ol>",
-    "data: 1\n\nevent: resync\ndata: {}\n\n",
-    "dose \u202e gm 01 \u2066 then \u0007 bell",
-    "x" * 100_000,
-]
 
 
 def ids_in_order(page: str) -> list[str]:
@@ -154,14 +147,20 @@ def test_an_auditor_reads_without_making_the_message_read(
 @pytest.mark.parametrize("text", WILD, ids=lambda text: text[:12])
 def test_wild_text_stays_text_on_every_page(signed_in: SignedIn, store: Store, text: str) -> None:
     message_id = store.labelled(text, patient_ref=text[:300], sender=text[:300])
-    person = signed_in(Role.CLINICIAN)
+    other = store.labelled(patient_ref=text[:300])
+    store.label(message_id, tier=Tier.LLM, rationale=text, model_version=text[:300])
+    person = signed_in(Role.LEAD)
+    form = {"ids": [str(message_id)], "action": "corrected", "urgency": "urgent", "reason": text}
+    assert person.post("/messages/decide", form, follow_redirects=True).status_code == 200
+    search = "/?" + urlencode({"q": text[:250], "show": "all"})
 
-    for path in ("/", f"/messages/{message_id}"):
+    pages = ("/", search, f"/messages/{message_id}", f"/messages/{other}", "/operations", "/audit")
+    for path in pages:
         page = person.get(path).text
         assert "<script>alert" not in page
         assert "<img src=x" not in page
         assert "</li></ol> " not in page
-        assert "49" not in text_of(page) or "49" in text
+        assert "onerror=alert(1)>" not in page
 
 
 def test_every_page_says_that_the_llm_is_simulated_when_it_is(
