@@ -205,6 +205,24 @@ llm_calls = Table(
     Index("ix_llm_calls_created_at", "created_at"),
 )
 
+#: Sure labels of the small model that the LLM is asked about too, to see the model age.
+label_checks = Table(
+    "label_checks",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("message_id", Uuid, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    Column("category", Text, nullable=False),  # the small model's
+    Column("urgency", Text, nullable=False),
+    Column("model_version", Text, nullable=False),
+    Column("llm_category", Text),
+    Column("llm_urgency", Text),
+    Column("llm_call_id", BigInteger, ForeignKey("llm_calls.id")),
+    Column("asked_until", DateTime(timezone=True)),
+    Column("checked_at", DateTime(timezone=True)),
+    _now(),
+    Index("ix_label_checks_checked_at", "checked_at"),
+)
+
 #: Worker processes by their heartbeat; Celery offers no such thing on SQS.
 workers = Table(
     "workers",

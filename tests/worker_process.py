@@ -12,16 +12,12 @@ import time
 from collections.abc import Mapping
 
 from shared.contracts import Lane
-from shared.database import make_engine
 from shared.errors import CarelaneError
 from shared.settings import Settings
 from shared.taxonomy import Taxonomy
 from workers.cli import run
-from workers.composition import BUILDERS, label_cache
+from workers.composition import BUILDERS, fast_runtime
 from workers.fast_tier.scores import Scores
-from workers.lease import ProcessName
-from workers.llm_tier.prompt import load_examples, make_prompt
-from workers.patience import SystemClock
 from workers.routing import RoutingPolicy
 from workers.runtime import Runtime
 
@@ -80,17 +76,7 @@ class ObedientLabeller:
 
 def build_fast(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
     """The fast worker's runtime with the obedient labeller."""
-    taxonomy, clock = Taxonomy.load(), SystemClock()
-    engine = make_engine(settings, "carelane-fast", pool_size=1)
-    prompt = make_prompt(taxonomy, load_examples(taxonomy))
-    return Runtime(
-        settings=settings,
-        engine=engine,
-        process=ProcessName.of_pid(os.getpid()),
-        clock=clock,
-        labeller=ObedientLabeller(),
-        cache=label_cache(settings, engine, clock, taxonomy, prompt),
-    )
+    return fast_runtime(settings, Taxonomy.load(), ObedientLabeller())
 
 
 def main(kind: str, concurrency: int) -> int:

@@ -16,6 +16,7 @@ from shared.queues import sqs_client
 from shared.settings import Settings
 from shared.taxonomy import Taxonomy
 from workers.call_log import StoredCalls
+from workers.checks import Checker
 from workers.chunk import Delivery
 from workers.deid.deidentifier import Deidentifier
 from workers.escalation import LlmLane
@@ -23,6 +24,7 @@ from workers.fast_tier.tier import FastTier
 from workers.heartbeat import ExtendDelivery, Heartbeat
 from workers.label_cache import LabelCache
 from workers.lease import ProcessName
+from workers.llm_tier.agreement import Sampler
 from workers.llm_tier.answer import label_codes
 from workers.llm_tier.batcher import Batcher, Pace
 from workers.llm_tier.chat import ChatModel, Usage
@@ -35,12 +37,17 @@ from workers.llm_tier.tier import CallRecord, LlmTier
 from workers.llm_tier.wording import Keys
 from workers.patience import SystemClock
 from workers.runtime import Build, Runtime
-from workers.seams import Clock
+from workers.seams import Clock, FastLabeller
 
 
 def build_fast(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:  # noqa: ARG001
-    """A pool child that runs the fast tier: one thread, so one connection."""
+    """A pool child that runs the fast tier with the bundle that is set."""
     taxonomy = Taxonomy.load(settings.taxonomy_path)
+    return fast_runtime(settings, taxonomy, FastTier.load(settings.bundle_path, taxonomy=taxonomy))
+
+
+def fast_runtime(settings: Settings, taxonomy: Taxonomy, labeller: FastLabeller) -> Runtime:
+    """A pool child around a labeller: one thread, so one connection."""
     engine, clock = make_engine(settings, "carelane-fast", pool_size=1), SystemClock()
     prompt = make_prompt(taxonomy, load_examples(taxonomy))
     return Runtime(
@@ -48,8 +55,9 @@ def build_fast(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:  
         engine=engine,
         process=ProcessName.of_pid(os.getpid()),
         clock=clock,
-        labeller=FastTier.load(settings.bundle_path, taxonomy=taxonomy),
+        labeller=labeller,
         cache=label_cache(settings, engine, clock, taxonomy, prompt),
+        sampler=Sampler(settings.llm_check_share) if settings.openai_api_key else None,
     )
 
 
@@ -84,10 +92,13 @@ def build_llm(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
         quick_calls=settings.llm_quick_calls,
         most_calls=settings.llm_concurrency,
     )
+    batcher = Batcher(tier, clock, pace)
+    masker = Deidentifier.load(settings.deid_bundle_path, settings.deid_budget_ms)
+    Checker(engine, batcher, masker).start()
     lane = LlmLane(
         tier=tier,
-        batcher=Batcher(tier, clock, pace),
-        masker=Deidentifier.load(settings.deid_bundle_path, settings.deid_budget_ms),
+        batcher=batcher,
+        masker=masker,
         heartbeat=Heartbeat(engine, extender(settings, queue_urls), settings.llm_lease_s),
         cache=label_cache(settings, engine, clock, taxonomy, prompt),
         budget_s=settings.llm_timeout_s * 3,

@@ -17,6 +17,7 @@ from workers.seams import Clock, FastLabeller
 if TYPE_CHECKING:
     from workers.escalation import LlmLane
     from workers.label_cache import LabelCache
+    from workers.llm_tier.agreement import Sampler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class Runtime:
     clock: Clock
     labeller: FastLabeller | None = None  # fast workers
     cache: LabelCache | None = None  # fast workers; LLM workers have it in their lane
+    sampler: Sampler | None = None  # fast workers, where there is an LLM to check them
     llm: LlmLane | None = None  # LLM workers
 
     def patience(self, longest_s: float) -> Patience:

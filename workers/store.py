@@ -110,7 +110,8 @@ def claim(
             attempts=row.attempts,
             received_at=row.received_at,
         )
-        for row in rows
+        # UUIDv7: oldest first.
+        for row in sorted(rows, key=lambda each: each.id)
     ]
 
 

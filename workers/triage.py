@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from uuid import UUID
 
 from shared.contracts import Lane, Status
 from shared.database import transaction
-from workers import routing, store
+from shared.errors import StoreError
+from workers import checks, routing, store
 from workers.chunk import Claim, Claims, Delivery, settle
 from workers.label_cache import label_of
 from workers.patience import Patience
@@ -45,6 +46,9 @@ def _settle(claim: Claim, runtime: Runtime, patience: Patience) -> None:
     outcomes, rows = _from_cache(claim.rows, runtime)
     outcomes += [outcome for row in rows if (outcome := _outcome(row, runtime)) is not None]
     written = settle(runtime.engine, patience, claim.owner, Status.QUEUED, outcomes)
+    # Red-flagged messages are left out: eyes are on them anyway.
+    plain = {row.id for row in claim.rows if not row.red_flags}
+    _note_checks(outcomes, plain & set(written), runtime)
     done = {each.id for each in outcomes}
     failed = [row for row in claim.rows if row.id not in done]
     if failed:
@@ -59,6 +63,17 @@ def _settle(claim: Claim, runtime: Runtime, patience: Patience) -> None:
             "duration_ms": round((runtime.clock.monotonic_s() - started_s) * 1000),
         },
     )
+
+
+def _note_checks(outcomes: Sequence[Outcome], ids: Collection[UUID], runtime: Runtime) -> None:
+    """Have some of the sure labels checked; a lost note costs nothing, so nobody waits for it."""
+    if runtime.sampler is None:
+        return
+    try:
+        with transaction(runtime.engine) as connection:
+            checks.note(connection, outcomes, ids, runtime.sampler)
+    except StoreError as error:
+        logger.warning("checks not noted", extra={"reason": str(error)})
 
 
 def _from_cache(

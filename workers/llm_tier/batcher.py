@@ -117,6 +117,12 @@ class Batcher:
         for each in mine:
             each.done.wait()
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is asked and nothing waits."""
+        with self._changed:
+            return not self._waiting and not self._in_flight
+
     def _work(self) -> None:
         while True:
             batch = self._next()

@@ -1,0 +1,226 @@
+"""Asks the LLM about some of the small model's sure labels, and looks at what comes out.
+
+The fast lane notes which labels to check; a thread of the LLM worker asks about them when nothing
+else waits, and once an hour compares. A check changes no label: what it finds is for people.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, update
+
+from shared.contracts import Status, Tier
+from shared.database import transaction
+from shared.errors import CarelaneError, DeidError
+from shared.tables import label_checks, labels, messages
+from workers.llm_tier.agreement import Check, Mix, Sampler, alarms
+from workers.llm_tier.batcher import Batcher
+from workers.llm_tier.compress import compress
+from workers.llm_tier.risk import Risk, risk_of
+from workers.llm_tier.tier import Answered, Question, Result
+from workers.seams import Masker
+from workers.store import Outcome
+
+logger = logging.getLogger(__name__)
+
+_EVERY_S: Final = 20.0
+_COMPARE_EVERY: Final = 180  # rounds: an hour
+_BUDGET_S: Final = 60.0
+_MOST: Final = 8
+#: A check that nobody answered for so long is dropped.
+_FORGET_AFTER: Final = timedelta(days=1)
+_RECENT: Final = timedelta(days=7)
+_REFERENCE: Final = timedelta(days=28)
+
+
+def note(
+    connection: Connection, outcomes: Sequence[Outcome], ids: Collection[UUID], sampler: Sampler
+) -> None:
+    """Choose, of the fast lane's outcomes, sure labels of `ids` that the LLM is to check."""
+    rows = [
+        {
+            "message_id": each.id,
+            "category": each.label.categories[0],
+            "urgency": each.label.urgency.value,
+            "model_version": each.label.model_version or "",
+        }
+        for each in outcomes
+        if each.id in ids
+        and each.label is not None
+        and each.status is Status.LABELLED
+        and each.label.tier is Tier.FAST
+        and sampler.take(each.label.categories[0])
+    ]
+    if rows:
+        connection.execute(insert(label_checks), rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Due:
+    id: int
+    text: str
+
+
+class Checker:
+    """One thread of an LLM worker."""
+
+    def __init__(self, engine: Engine, batcher: Batcher, masker: Masker) -> None:
+        self._engine = engine
+        self._batcher = batcher
+        self._masker = masker
+        self._stop = threading.Event()
+
+    def start(self) -> None:
+        """Check until `close`."""
+        threading.Thread(target=self._run, name="checks", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        rounds = 0
+        while not self._stop.wait(_EVERY_S):
+            rounds += 1
+            try:
+                if self._batcher.idle:
+                    self.round()
+                if rounds % _COMPARE_EVERY == 0:
+                    self.compare()
+            except CarelaneError as error:
+                logger.warning("checks interrupted", extra={"reason": str(error)})
+
+    def round(self) -> int:
+        """Ask about some labels; returns how many were answered."""
+        due = self._due()
+        ready = [(each, text) for each in due if (text := self._prepared(each)) is not None]
+        answered = 0
+
+        def on_result(place: int, result: Result) -> None:
+            nonlocal answered
+            if isinstance(result, Answered):
+                answered += 1
+                self._write(ready[place][0], result)
+
+        self._batcher.ask(
+            [Question(text=text) for _, text in ready],
+            on_result,
+            budget_s=_BUDGET_S,
+            still_ours=lambda: not self._stop.is_set(),
+        )
+        return answered
+
+    def compare(self) -> list[str]:
+        """Look at agreement and drift; what is alarming is logged as an alert."""
+        with transaction(self._engine) as connection:
+            found = alarms(
+                recent_checks(connection),
+                mix(connection, _REFERENCE, _RECENT),
+                mix(connection, _RECENT, timedelta(0)) or Mix(counts={}, mean_confidence=0.0),
+            )
+        for each in found:
+            logger.error("the small model may be stale: %s", each, extra={"alert": "model_stale"})
+        return found
+
+    def _due(self) -> list[_Due]:
+        c = label_checks.c
+        with transaction(self._engine) as connection:
+            connection.execute(
+                delete(label_checks).where(
+                    c.checked_at.is_(None), c.created_at < func.now() - _FORGET_AFTER
+                )
+            )
+            free = or_(c.asked_until.is_(None), c.asked_until < func.now())
+            wanted = (
+                select(c.id)
+                .where(c.checked_at.is_(None), free)
+                .order_by(c.id)
+                .limit(_MOST)
+                .with_for_update(skip_locked=True)
+                .cte("wanted")
+            )
+            rows = connection.execute(
+                update(label_checks)
+                .where(c.id.in_(select(wanted.c.id)), messages.c.id == c.message_id)
+                .values(asked_until=func.now() + timedelta(seconds=2 * _BUDGET_S))
+                .returning(c.id, messages.c.text)
+            ).all()
+        return [_Due(id=row.id, text=row.text) for row in rows]
+
+    def _prepared(self, each: _Due) -> str | None:
+        """The text as the LLM may see it; None where it may not, and the check is dropped."""
+        try:
+            masked = self._masker.mask(each.text).text
+        except DeidError:
+            masked = ""
+        if masked and risk_of(masked) is Risk.NONE:
+            return compress(masked)
+        with transaction(self._engine) as connection:
+            connection.execute(delete(label_checks).where(label_checks.c.id == each.id))
+        return None
+
+    def _write(self, each: _Due, answered: Answered) -> None:
+        with transaction(self._engine) as connection:
+            connection.execute(
+                update(label_checks)
+                .where(label_checks.c.id == each.id)
+                .values(
+                    llm_category=answered.answer.categories[0],
+                    llm_urgency=answered.answer.urgency.value,
+                    llm_call_id=answered.call_id,
+                    checked_at=func.now(),
+                )
+            )
+
+
+def recent_checks(connection: Connection) -> list[Check]:
+    """The checks of the last weeks of the model that was checked last."""
+    c = label_checks.c
+    last = select(c.model_version).order_by(c.id.desc()).limit(1).scalar_subquery()
+    rows = connection.execute(
+        select(c.category, c.urgency, c.llm_category, c.llm_urgency).where(
+            c.checked_at > func.now() - _REFERENCE, c.model_version == last
+        )
+    )
+    return [
+        Check(
+            category=row.category,
+            urgency=row.urgency,
+            llm_category=row.llm_category,
+            llm_urgency=row.llm_urgency,
+        )
+        for row in rows
+    ]
+
+
+def mix(connection: Connection, from_ago: timedelta, to_ago: timedelta) -> Mix | None:
+    """The small model's labels between two moments; None when there are none."""
+    c = labels.c
+    primary = c.categories[1]
+    rows = connection.execute(
+        select(
+            primary.label("category"),
+            func.count().label("labels"),
+            func.sum(c.category_confidence).label("confidence"),
+        )
+        .where(
+            c.tier == Tier.FAST.value,
+            c.created_at > func.now() - from_ago,
+            c.created_at <= func.now() - to_ago,
+        )
+        .group_by(primary)
+    ).all()
+    total = sum(row.labels for row in rows)
+    if not total:
+        return None
+    return Mix(
+        counts={row.category: row.labels for row in rows},
+        mean_confidence=float(sum(row.confidence or 0.0 for row in rows)) / total,
+    )
