@@ -93,6 +93,10 @@ $(VENVS)/bench/.borrowed: $(VENVS)/runtime/.locked $(VENVS)/training/.locked
 bench: $(VENVS)/runtime/.installed $(VENVS)/localstack/.locked $(VENVS)/bench/.borrowed ## Carelane against what one would write instead; 15 idle minutes
 	$(RUNTIME)/python -m bench.end_to_end $(BENCH)
 
+.PHONY: bench-cascade
+bench-cascade: $(VENVS)/runtime/.installed $(VENVS)/localstack/.locked ## What the LLM tier saves, measure by measure, on a simulated LLM; 30 minutes
+	$(RUNTIME)/python -m bench.cascade $(BENCH)
+
 # --- Checking -----------------------------------------------------------------------------------
 
 .PHONY: test
