@@ -77,7 +77,7 @@ def choose(messages: list[Scored]) -> tuple[Thresholds, Tally]:
     """Try the grid; see LEAST_PRECISION for the rule."""
     best: tuple[tuple[float, ...], Thresholds, Tally] | None = None
     grid = itertools.product(
-        (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6),
+        (0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5),
         (0.02, 0.03, 0.05, 0.1),
         (0.01, 0.02, 0.05),
     )
