@@ -5,9 +5,9 @@ When this returns, what it calls accepted is committed. Nothing here knows HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -17,6 +17,9 @@ from producer.validation import Draft, Refusal
 from shared.database import transaction
 from shared.ids import new_message_id
 from shared.red_flags import RedFlag
+
+#: From so many messages on, a look at what is known first costs less than it saves.
+_BULK: Final = 100
 
 
 class FindsRedFlags(Protocol):
@@ -62,33 +65,35 @@ class Intake:
         Raises:
             StoreUnavailable: nothing was kept; the same call may be made again.
         """
+        known = self._known(source, drafts) if len(drafts) >= _BULK else {}
         candidates = [
             store.Candidate(
                 id=new_message_id(), draft=draft, red_flags=self._red_flags.find(draft.text)
             )
             for draft in drafts
+            if draft.external_id not in known
         ]
         with transaction(self._engine) as connection:
             inserted = store.insert(connection, source, candidates)
-            known = store.find_known(
-                connection,
-                source,
-                [c.draft.external_id for c in candidates if c.id not in inserted],
-            )
-        return _settle(candidates, inserted, known)
+            others = [c.draft.external_id for c in candidates if c.id not in inserted]
+            known |= store.find_known(connection, source, others)
+        new = {c.draft.index: c.id for c in candidates if c.id in inserted}
+        return _settle(drafts, new, known)
+
+    def _known(self, source: str, drafts: Sequence[Draft]) -> dict[str, store.Known]:
+        """What is there already: a file handed in again is not searched for red flags again."""
+        with transaction(self._engine) as connection:
+            return store.find_known(connection, source, [draft.external_id for draft in drafts])
 
 
 def _settle(
-    candidates: Sequence[store.Candidate],
-    inserted: frozenset[UUID],
-    known: dict[str, store.Known],
+    drafts: Sequence[Draft], new: Mapping[int, UUID], known: Mapping[str, store.Known]
 ) -> Result:
     kept: list[Kept] = []
     conflicts: list[Refusal] = []
-    for candidate in candidates:
-        draft = candidate.draft
-        if candidate.id in inserted:
-            kept.append(_kept(draft, candidate.id, new=True))
+    for draft in drafts:
+        if draft.index in new:
+            kept.append(_kept(draft, new[draft.index], new=True))
             continue
         there = known[draft.external_id]
         other = there.differs_in(draft)

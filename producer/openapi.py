@@ -20,7 +20,8 @@ _MODELS = (
 )
 _DESCRIPTION = (
     "Hand patient-portal messages in and follow them. Every 2xx answer to a hand-in means: "
-    "committed. Hand a message in as often as you like; `external_id` makes it one message."
+    "committed. Hand a message in as often as you like; `external_id` makes it one message. "
+    "The same door speaks FHIR R4 under /fhir; GET /fhir/metadata describes it."
 )
 
 

@@ -345,6 +345,24 @@ def test_the_document_is_served_for_machines_and_for_people(app: Flask) -> None:
     assert set(re.findall(r'href="#([^"]+)"', people.text)) <= anchors
 
 
+def test_a_large_call_that_is_partly_known_keeps_what_is_new_once(
+    settings: Settings, engine: Engine
+) -> None:
+    batch = [{"external_id": f"m-{n}", "text": f"message {n}"} for n in range(150)]
+    with open_app(settings) as app:
+        portal = Portal(app, new_key(engine, settings))
+        portal.post({"messages": batch[:100]})
+        changed = [{**batch[0], "text": "other words"}, {"external_id": "e", "text": "chest pain"}]
+        twice = batch[-1]
+        answer = portal.post({"messages": [*batch, *changed, twice]})
+
+    body = answer.json
+    assert (body["accepted"], body["duplicates"], body["refused"]) == (51, 101, 1)
+    assert [each["index"] for each in body["errors"]] == [150]
+    assert len(outbox(engine)) == 151
+    assert list(outbox(engine).values()).count("priority") == 1
+
+
 def test_ten_thousand_messages_go_in_with_one_call(settings: Settings, engine: Engine) -> None:
     batch = [{"external_id": f"m-{n}", "text": f"message {n}"} for n in range(10_000)]
     with open_app(settings) as app:
