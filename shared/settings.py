@@ -313,7 +313,7 @@ class Settings:
     llm_quick_calls: int = _setting(
         "CARELANE_LLM_QUICK_CALLS",
         "So many LLM calls of a process start at once; beyond them messages gather into prompts.",
-        4,
+        2,
         _positive_int,
     )
     llm_stream: bool = _setting(

@@ -127,9 +127,7 @@ class Reader:
             entry = json.loads(text)
         except ValueError as error:
             raise LanguageModelBadAnswer("not_json", "an entry is not JSON") from error
-        if not isinstance(entry, dict) or set(entry) != {"i", "l"}:
-            raise LanguageModelBadAnswer("shape", "an entry has another shape than the schema's")
-        id_, code = entry["i"], entry["l"]
+        id_, code = _id_and_code(entry)
         if not isinstance(id_, str) or id_ not in self._wanted:
             raise LanguageModelBadAnswer("foreign_id", "the answer has an id that was not asked")
         answer = self._codes.get(code) if isinstance(code, str) else None
@@ -141,6 +139,16 @@ class Reader:
             raise LanguageModelBadAnswer("doubled_id", "the answer has one id twice")
         self.answers[id_] = answer
         return id_, answer
+
+
+def _id_and_code(entry: Any) -> tuple[Any, Any]:
+    """An entry's id and code; where no schema binds the model, also in longer words."""
+    if isinstance(entry, dict) and set(entry) == {"i", "l"}:
+        return entry["i"], entry["l"]
+    if isinstance(entry, dict) and set(entry) == {"id", "c", "u"}:
+        categories = entry["c"] if isinstance(entry["c"], list) else [entry["c"]]
+        return entry["id"], "".join(map(str, [*categories[:_MOST_CATEGORIES], entry["u"]]))
+    raise LanguageModelBadAnswer("shape", "an entry has another shape than the schema's")
 
 
 def read(text: str, ids: Sequence[str], codes: Mapping[str, Answer]) -> dict[str, Answer]:

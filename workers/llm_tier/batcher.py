@@ -40,7 +40,7 @@ class Pace:
     """How calls are started."""
 
     most_messages: int = 8  # in one prompt
-    quick_calls: int = 4  # so many start without gathering
+    quick_calls: int = 2  # so many start without gathering
     most_calls: int = 16  # in flight at once
     hold_s: float = 1.0  # a question gathers company no longer than this
 

@@ -12,6 +12,7 @@ from openai.types.completion_usage import CompletionUsage
 
 from shared.errors import (
     LanguageModelBadAnswer,
+    LanguageModelMisconfigured,
     LanguageModelRefused,
     LanguageModelUnavailable,
 )
@@ -21,6 +22,10 @@ from workers.llm_tier.dialect import Dialect, response_format
 from workers.llm_tier.errors import translate
 
 _CONNECT_TIMEOUT_S = 5.0
+_MEND = (
+    "no request was ever accepted, in whatever format: look at CARELANE_LLM_MODEL and "
+    "OPENAI_BASE_URL"
+)
 
 
 class OpenAIChat:
@@ -73,8 +78,11 @@ class OpenAIChat:
                 reply = self._stream(request, used, timeout_s, on_text)
             except openai.OpenAIError as error:
                 ours = translate(error)
-                if ours.reason == "bad_request" and self._dialect.refused(used):
-                    continue
+                if ours.reason == "bad_request" and not self._dialect.known:
+                    if self._dialect.refused(used):
+                        continue
+                    # Some servers (LiteLLM) say 400 where others say 404.
+                    ours = LanguageModelMisconfigured("never_accepted", f"{ours}; {_MEND}")
                 raise ours from error
             except httpx2.HTTPError as error:
                 # The client wraps errors before the answer begins, not those within a stream.
