@@ -49,6 +49,10 @@ _UNSURE = (
     "My knee is a bit worse and the form for work is still missing, and what about the pills?",
     "He said it was fine but I am not so certain any more, what do you think of it?",
 )
+_LLM_TROUBLE = (
+    *("server_error", "", "malformed_json", "wrong_id", "", "dropped", "missing_id", ""),
+    *("refusal", "", "rate_limit", "content_filter", ""),
+)
 _NAMES = (
     ("Marguerite", "Oyelaran"),
     ("Tobias", "Lindqvist"),
@@ -162,11 +166,8 @@ def test_planted_identifiers_are_found_nowhere_but_in_the_messages(
     places["dead letters"] = _bodies(whole, Lane.LLM, dead=True)
     whole.set_queue(Lane.LLM, visibility_s=6, max_receives=50)
 
-    # Through the LLM tier, which fails in many ways first.
-    standin_llm.knobs(
-        next_faults=["server_error", "malformed_json", "wrong_id", "dropped", "refusal", ""],
-        fault_rates={"missing_id": 0.2, "rate_limit_bare": 0.2},
-    )
+    # Through the LLM tier, which fails in many ways; never so often in a row that it is let alone.
+    standin_llm.knobs(next_faults=_LLM_TROUBLE, retry_after_s=0.2)
     whole.stack.start("llm")
     whole.settle(timeout_s=120)
 
