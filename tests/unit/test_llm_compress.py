@@ -30,6 +30,12 @@ def test_a_disclaimer_and_repeated_lines_go() -> None:
     assert compress(text) == "I need a refill of metformin please."
 
 
+def test_a_long_text_is_left_whole_unless_told_to_cut_it() -> None:
+    text = "I have a question about it. And a second one, really. " * 90
+
+    assert len(compress(text)) >= len(text.strip()) - 1
+
+
 def test_a_short_message_is_not_touched() -> None:
     assert compress("Is it 10 mg or 20 mg?") == "Is it 10 mg or 20 mg?"
 
@@ -38,7 +44,7 @@ def test_a_long_text_keeps_head_tail_and_the_sentence_with_the_danger() -> None:
     filler = "We went to the lake and the weather was lovely all day long. "
     text = "Head of it. " + filler * 60 + "Then I had chest pain. " + filler * 60 + "End of it."
 
-    short = compress(text)
+    short = compress(text, MOST_CHARS)
 
     assert short.startswith("Head of it.")
     assert "Then I had chest pain." in short
@@ -48,7 +54,8 @@ def test_a_long_text_keeps_head_tail_and_the_sentence_with_the_danger() -> None:
 
 @given(st.text())
 def test_no_text_is_emptied_or_grows_beyond_its_bound(text: str) -> None:
-    short = compress(text)
+    short = compress(text, MOST_CHARS)
 
+    assert len(compress(text)) <= len(text)
     assert bool(short) == bool(text.strip())
     assert len(short) <= max(len(text), MOST_CHARS) + 10
