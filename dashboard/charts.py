@@ -81,7 +81,7 @@ def _series(name: str, kind: str, style: str, values: Sequence[float | None], to
 
 def _round_up(value: float) -> float:
     """The next of 1, 2, 5, 10, 20 ... at or above `value`; 1 for nothing."""
-    if value <= 0:
+    if value < 1e-9:
         return 1
     power = 10.0 ** floor(log10(value))
     return next(m * power for m in (1, 2, 5, 10) if ceil(value / power * 1e6) / 1e6 <= m)

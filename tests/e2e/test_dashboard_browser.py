@@ -316,6 +316,36 @@ def test_wild_text_does_nothing_but_show_in_the_browser(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_on_a_phone_a_message_is_seen_coming_opened_and_done_by_touch(
+    browser: Browser, dashboard_server: Server, engine: Engine, store: Store
+) -> None:
+    add_user(engine, "ada", Role.CLINICIAN)
+    context = browser.new_context(
+        base_url=dashboard_server.url,
+        viewport={"width": 390, "height": 844},
+        has_touch=True,
+        is_mobile=True,
+    )
+    page = context.new_page()
+    sign_in(page, PASSWORD)
+    page.wait_for_load_state("load")
+    expect(page.locator("#live-state")).to_have_text("Live")
+
+    message_id = store.message("Please renew my lisinopril.")
+    line = page.locator(f"#m-{message_id}")
+    expect(line).to_contain_text("processing…")
+    store.label(message_id)
+    expect(line).to_contain_text("Refill")
+    line.tap()
+    expect(page.locator("#message")).to_be_visible()
+    page.wait_for_load_state("load")
+    page.get_by_role("button", name="Done").tap()
+
+    expect(page.locator(".message-state")).to_contain_text("Done")
+    assert store.read(message_id).status == "done"
+    context.close()
+
+
 def test_a_lost_server_is_said_and_what_was_missed_is_caught_up(
     browser: Browser, dashboard_server: Server, engine: Engine, store: Store
 ) -> None:
