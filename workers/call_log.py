@@ -10,7 +10,7 @@ from sqlalchemy import Engine, insert, update
 
 from shared.database import transaction
 from shared.tables import llm_calls
-from workers.llm_tier.tier import CallRecord
+from workers.llm_tier.call import CallRecord
 from workers.patience import Patience
 from workers.seams import Clock
 

@@ -22,11 +22,12 @@ from shared.errors import CarelaneError, DeidError
 from shared.tables import label_checks, labels, messages
 from workers.llm_tier.agreement import Check, Mix, Sampler, alarms
 from workers.llm_tier.batcher import Batcher
+from workers.llm_tier.call import Answered, Result
 from workers.llm_tier.compress import compress
 from workers.llm_tier.risk import Risk, risk_of
-from workers.llm_tier.tier import Answered, Question, Result
+from workers.llm_tier.tier import Question
 from workers.seams import Masker
-from workers.store import Outcome
+from workers.settlement import Outcome
 
 logger = logging.getLogger(__name__)
 

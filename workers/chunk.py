@@ -13,10 +13,11 @@ from sqlalchemy import Engine
 from shared.contracts import Status
 from shared.database import transaction
 from shared.errors import QueueError
-from workers import store
+from workers import settlement, store
 from workers.lease import ProcessName, is_dead
 from workers.patience import Patience
-from workers.store import Claimed, Outcome
+from workers.settlement import Outcome
+from workers.store import Claimed
 
 logger = logging.getLogger(__name__)
 
@@ -163,10 +164,10 @@ class Claims:
 def settle(
     engine: Engine, patience: Patience, owner: str, status: Status, outcomes: Sequence[Outcome]
 ) -> list[UUID]:
-    """`store.settle` in a transaction of its own, waiting for the database if need be."""
+    """`settlement.settle` in a transaction of its own, waiting for the database if need be."""
 
     def work() -> list[UUID]:
         with transaction(engine) as connection:
-            return store.settle(connection, owner, status, outcomes)
+            return settlement.settle(connection, owner, status, outcomes)
 
     return patience.call(work)

@@ -27,13 +27,14 @@ from workers.lease import ProcessName
 from workers.llm_tier.agreement import Sampler
 from workers.llm_tier.answer import label_codes
 from workers.llm_tier.batcher import Batcher, Pace
+from workers.llm_tier.call import CallRecord
 from workers.llm_tier.chat import ChatModel, Usage
 from workers.llm_tier.client import OpenAIChat
 from workers.llm_tier.gate import Gate, Limits
 from workers.llm_tier.hedge import HedgedModel, Latencies
 from workers.llm_tier.price import Prices
 from workers.llm_tier.prompt import Prompt, load_examples, make_prompt
-from workers.llm_tier.tier import CallRecord, LlmTier
+from workers.llm_tier.tier import LlmTier
 from workers.llm_tier.wording import Keys
 from workers.patience import SystemClock
 from workers.runtime import Build, Runtime

@@ -23,13 +23,15 @@ from workers.cache import Entry
 from workers.chunk import Claim, settle
 from workers.heartbeat import Held
 from workers.label_cache import label_of
+from workers.llm_tier.call import Answered, Result
 from workers.llm_tier.compress import compress
 from workers.llm_tier.gate import BREAKER_OPEN, OVER_BUDGET, RATE_LIMIT
 from workers.llm_tier.risk import Risk, risk_of
-from workers.llm_tier.tier import Answered, Question, Result
+from workers.llm_tier.tier import Question
 from workers.patience import Patience
 from workers.runtime import Runtime
-from workers.store import Claimed, Outcome
+from workers.settlement import Outcome
+from workers.store import Claimed
 
 if TYPE_CHECKING:
     from workers.escalation import LlmLane

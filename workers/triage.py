@@ -15,7 +15,8 @@ from workers.chunk import Claim, Claims, Delivery, settle
 from workers.label_cache import label_of
 from workers.patience import Patience
 from workers.runtime import Runtime
-from workers.store import Claimed, Outcome
+from workers.settlement import Outcome
+from workers.store import Claimed
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from shared.errors import LanguageModelError, LanguageModelUnavailable
 from workers.llm_tier.batcher import Batcher, Pace, due
-from workers.llm_tier.tier import OnResult, Question, Result
+from workers.llm_tier.call import OnResult, Result
+from workers.llm_tier.tier import Question
 from workers.patience import SystemClock
 
 PACE = Pace(most_messages=3, quick_calls=1, most_calls=2, hold_s=0.05)

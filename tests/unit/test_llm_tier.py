@@ -18,18 +18,12 @@ from shared.errors import (
 )
 from shared.taxonomy import Taxonomy
 from workers.llm_tier.answer import label_codes
+from workers.llm_tier.call import Answered, CallRecord, Result
 from workers.llm_tier.chat import ChatReply, ChatRequest, OnText, Usage
 from workers.llm_tier.price import Prices
 from workers.llm_tier.prompt import make_prompt
 from workers.llm_tier.retry import RetryPolicy
-from workers.llm_tier.tier import (
-    Answered,
-    CallRecord,
-    LlmTier,
-    Question,
-    Result,
-    pack,
-)
+from workers.llm_tier.tier import LlmTier, Question, pack
 
 TAXONOMY = Taxonomy.load()
 USAGE = Usage(prompt_tokens=1000, cached_tokens=400, completion_tokens=10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -95,7 +96,9 @@ def test_ids_that_are_none_are_left_out_and_doubles_count_once() -> None:
 
 
 def test_the_celery_app_has_the_settings_that_measured_faults_call_for() -> None:
-    conf = make_app(Settings(), "fast", {Lane.PRIORITY: "http://p", Lane.FAST: "http://f"}).conf
+    conf: Any = make_app(
+        Settings(), "fast", {Lane.PRIORITY: "http://p", Lane.FAST: "http://f"}
+    ).conf
 
     assert conf.task_acks_late
     assert conf.task_acks_on_failure_or_timeout is False

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from shared.errors import LanguageModelUnavailable
-from workers.llm_tier.tier import OnResult, Question, Result
+from workers.llm_tier.call import OnResult, Result
+from workers.llm_tier.tier import Question
 from workers.seams import Clock
 
 logger = logging.getLogger(__name__)
