@@ -159,8 +159,14 @@ def _check_row(index: int, row: Any, limits: Limits) -> Draft | list[Refusal]:
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing in `text` can be read: only spaces, control and format characters."""
-    return all(unicodedata.category(char)[0] in "ZC" for char in text)
+    """Whether nothing in `text` can be read: only spaces, control and format characters.
+
+    A character that this Python does not know yet, a new emoji say, can be read.
+    """
+    return all(unicodedata.category(char) in _INVISIBLE for char in text)
+
+
+_INVISIBLE = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
 
 
 def _fields_with_nul(row: Any) -> list[str]:

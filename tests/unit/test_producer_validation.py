@@ -88,6 +88,11 @@ def test_text_is_kept_as_it_was_written() -> None:
     assert draft.text == wild
 
 
+@pytest.mark.parametrize("text", ["?", "\U0001fae9", "\U000117e8", "\ue000", "e\u0301"])
+def test_anything_that_may_be_seen_is_a_message(text: str) -> None:
+    assert _reasons({**GOOD, "text": text}) == []
+
+
 def test_bytes_that_are_not_utf8_spoil_their_own_message_only() -> None:
     bad, good = b'{"external_id": "a", "text": "caf\xe9"}', b'{"external_id": "b", "text": "ok"}'
     body = b'{"messages": [' + bad + b", " + good + b"]}"
