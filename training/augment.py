@@ -83,7 +83,8 @@ class Surrogates:
 
     def replace(self, example: Example, rng: random.Random) -> Example:
         """The example with other identifiers; equal ones stay equal."""
-        parts, last, chosen = [], 0, dict[tuple[str, str], str]()
+        parts: list[str] = []
+        last, chosen = 0, dict[tuple[str, str], str]()
         for spot in example.identifiers:
             surface = example.text[spot.start : spot.end]
             pool = self._pools.get(spot.type)

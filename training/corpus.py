@@ -200,7 +200,8 @@ def file_hash(path: Path) -> str:
 
 def with_marks(example: Example) -> str:
     """The text with its identifiers marked again."""
-    parts, last = [], 0
+    parts: list[str] = []
+    last = 0
     for spot in example.identifiers:
         surface = example.text[spot.start : spot.end]
         parts += (example.text[last : spot.start], f"[[{spot.type}|{surface}]]")

@@ -244,7 +244,7 @@ def confusions(a: Arrays) -> dict[str, list[list[int]]]:
 
 def worst(judged: Judged, count: int = 30) -> list[dict[str, Any]]:
     """Wrong answers, those most confidently given first."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for e, s, d in zip(judged.examples, judged.scores, judged.decisions, strict=True):
         if s.category_set[0] == e.primary and s.urgency is e.urgency:
             continue

@@ -50,10 +50,14 @@ def distillation_loss(student: Logits, teacher: Targets, temperature: float) -> 
     """KL of the student's softened heads to the teacher's, scaled by T² (Hinton 2015)."""
     scale = temperature * temperature
     primary = functional.kl_div(
-        functional.log_softmax(student.primary / temperature, -1), teacher.primary, reduction="batchmean"
+        functional.log_softmax(student.primary / temperature, -1),
+        teacher.primary,
+        reduction="batchmean",
     )
     urgency = functional.kl_div(
-        functional.log_softmax(student.urgency / temperature, -1), teacher.urgency, reduction="batchmean"
+        functional.log_softmax(student.urgency / temperature, -1),
+        teacher.urgency,
+        reduction="batchmean",
     )
     members = functional.binary_cross_entropy_with_logits(student.members, teacher.members)
     return scale * (primary + urgency) + members

@@ -76,7 +76,7 @@ def export_float(model_path: Path, examples: Sequence[Example], work: Path) -> P
     model, about = network.load(model_path)
     options = TrainOptions(**_options(about["options"]))
     tokenizer = load_tokenizer(options.base)
-    rows = random.Random(0).sample(list(examples), min(3000, len(examples)))
+    rows = random.Random(0).sample(list(examples), min(1500, len(examples)))
     read = finetune.predict(model, tokenizer, [e.text for e in rows], options.max_tokens)
     tokenizer.save(str(work / "tokenizer.json"))
     return export(model, centres_of(read.pooled), work / "fp32.onnx")
@@ -151,8 +151,8 @@ def _about(variant: Variant, linear_weights: LinearWeights) -> str:
     text = f"A transformer encoder with mean pooling and three linear heads, {variant.name}"
     if linear_weights:
         text += (
-            f", blended with a TF-IDF logistic regression (shares of the mean "
-            f"log-probability: category {linear_weights.category}, urgency {linear_weights.urgency})"
+            ", blended with a TF-IDF logistic regression (shares of the mean log-probability: "
+            f"category {linear_weights.category}, urgency {linear_weights.urgency})"
         )
     return text + "."
 

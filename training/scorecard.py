@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -22,8 +22,8 @@ import torch
 from training import network
 from training.corpus import Example
 from training.evaluate import Arrays, headline, judge_all
-from training.export import Exported
-from training.quantise import VARIANTS, quantise
+from training.export import Exported, export
+from training.quantise import SHIPPED, VARIANTS, quantise
 from training.thresholds import flags_of, score_all
 from workers.fast_tier.blend import BlendedReader
 from workers.fast_tier.linear import LinearReader
@@ -47,7 +47,11 @@ class Candidate:
 
 
 def make_candidates(
-    work: Path, model: Path, samples: Sequence[Sequence[int]], say: Say, qat: Path | None = None
+    work: Path,
+    model: Path,
+    samples: Sequence[Sequence[int]],
+    say: Say,
+    others: Mapping[str, Path],
 ) -> list[Candidate]:
     """Every variant of the float graph in the work folder, written beside it."""
     folder = work / "variants"
@@ -61,9 +65,19 @@ def make_candidates(
         say(f"quantising: {variant.name}")
         path = quantise(work / "fp32.onnx", folder / f"v{number}.onnx", variant, samples)
         candidates.append(Candidate(variant.name, "onnx", path))
-    if qat:
-        candidates.append(Candidate("QAT, dynamic int8 per tensor", "onnx", qat))
+    for name, trained in others.items():
+        say(f"quantising: {name}")
+        candidates.append(Candidate(name, "onnx", _shipped_way(trained, folder, len(candidates))))
     return candidates
+
+
+def _shipped_way(trained: Path, folder: Path, number: int) -> Path:
+    """Another trained model, quantised as the shipped one is."""
+    loaded, _ = network.load(trained)
+    # Worth is compared without familiarity, so the clusters can be left empty.
+    blank = np.eye(1, loaded.encoder.config.hidden_size)
+    graph = export(loaded, blank, folder / f"other{number}-fp32.onnx")
+    return quantise(graph, folder / f"other{number}.onnx", SHIPPED)
 
 
 def torchscript(model: Path, target: Path) -> Path:
@@ -158,7 +172,7 @@ def scorecard(
                         "emergent_recall_tier",
                         "llm_share",
                     )
-                },  # fmt: skip
+                },
                 "llm_share_shift": figures["llm_share"] - headline(base)["llm_share"],
                 "labels_changed": float(
                     (

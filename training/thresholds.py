@@ -79,9 +79,7 @@ def flags_of(examples: Sequence[Example]) -> list[tuple[RedFlag, ...]]:
     return [rules.find(example.text) for example in examples]
 
 
-def score_all(
-    tier: FastTier, texts: Sequence[str], progress: Progress = _silent
-) -> list[Scores]:
+def score_all(tier: FastTier, texts: Sequence[str], progress: Progress = _silent) -> list[Scores]:
     """Scores of each text, one message per run."""
     scores = []
     for text in texts:

@@ -48,9 +48,7 @@ PIECES = st.text(st.characters(exclude_characters="[]|", exclude_categories=["Cs
 
 
 @given(st.lists(st.tuples(PIECES, PIECES.filter(bool)), max_size=4), PIECES)
-def test_marking_again_gives_the_marked_text_back(
-    parts: list[tuple[str, str]], tail: str
-) -> None:
+def test_marking_again_gives_the_marked_text_back(parts: list[tuple[str, str]], tail: str) -> None:
     marked = "".join(f"{before}[[NAME|{name}]]" for before, name in parts) + tail
 
     plain, spots = strip_marks(marked)

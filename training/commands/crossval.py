@@ -86,7 +86,8 @@ def command(
                 logits = read
             else:
                 logits = tuple(  # type: ignore[assignment]  # two sides again
-                    blended(a, b, len(names), LINEAR_WEIGHTS) for a, b in zip(read, logits, strict=True)
+                    blended(a, b, len(names), LINEAR_WEIGHTS)
+                    for a, b in zip(read, logits, strict=True)
                 )
         assert logits is not None
         found = figures(fold, logits, names)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 
 import click
-import numpy as np
 
 from training import network, pipeline, qat
 from training.commands.options import (
@@ -17,9 +16,8 @@ from training.commands.options import (
     taxonomy_option,
     work_option,
 )
-from training.export import export
+from training.corpus import Example
 from training.progress import steps
-from training.quantise import SHIPPED, quantise
 from training.recipe import SHIPPED_RECIPE
 from training.scorecard import as_markdown, make_candidates, scorecard
 from training.threads import use_threads
@@ -37,12 +35,14 @@ from training.threads import use_threads
     type=click.Path(path_type=Path),
     help="Calibrated bundle whose thresholds are used. Default: WORK/bundle",
 )
+@click.option("--student", type=click.Path(path_type=Path), help="A student, as one more row.")
+@click.option("--qat", "qat_path", type=click.Path(path_type=Path), help="An earlier WORK/qat.pt.")
 @click.option(
     "--qat-epochs",
     type=float,
     default=0.0,
     show_default=True,
-    help="Quantisation-aware fine-tuning for so long, as one more variant.",
+    help="Quantisation-aware fine-tuning for so long, as one more row.",
 )
 @split_option("train")
 @split_option("dev")
@@ -51,6 +51,8 @@ from training.threads import use_threads
 def command(
     model_path: Path | None,
     bundle: Path | None,
+    student: Path | None,
+    qat_path: Path | None,
     qat_epochs: float,
     train: Path,
     dev: Path,
@@ -67,24 +69,26 @@ def command(
     model_path = model_path or work / "model.pt"
     if not (work / "fp32.onnx").is_file():
         pipeline.export_float(model_path, examples, work)
-    rounded = None
     if qat_epochs:
-        model, _ = network.load(model_path)
-        with steps("QAT") as report:
-            tuned = qat.fine_tune(
-                model,
-                examples,
-                taxonomy.category_names,
-                replace(SHIPPED_RECIPE),
-                epochs=qat_epochs,
-                report=report,
-            )
-        # Worth is compared without familiarity's clusters, which rounding does not touch.
-        blank = np.eye(1, tuned.encoder.config.hidden_size)
-        float_graph = export(tuned, blank, work / "variants" / "qat-fp32.onnx")
-        rounded = quantise(float_graph, work / "variants" / "qat.onnx", SHIPPED)
+        qat_path = _rounded(model_path, examples, taxonomy.category_names, qat_epochs, work)
+    others = {
+        "QAT, dynamic int8 per tensor": qat_path,
+        "student, dynamic int8 per tensor": student,
+    }
     samples = pipeline.sample_ids(model_path, examples)
-    candidates = make_candidates(work, model_path, samples, click.echo, rounded)
+    candidates = make_candidates(
+        work, model_path, samples, click.echo, {k: v for k, v in others.items() if v}
+    )
     rows = scorecard(candidates, bundle or work / "bundle", held_out, click.echo)
     (work / "scorecard.json").write_text(json.dumps(rows, indent=1), "utf-8")
     click.echo(as_markdown(rows))
+
+
+def _rounded(
+    model_path: Path, examples: list[Example], names: tuple[str, ...], epochs: float, work: Path
+) -> Path:
+    model, about = network.load(model_path)
+    with steps("QAT") as report:
+        tuned = qat.fine_tune(model, examples, names, SHIPPED_RECIPE, epochs=epochs, report=report)
+    network.save(tuned, work / "qat.pt", options=asdict(SHIPPED_RECIPE), start=about["options"])
+    return work / "qat.pt"

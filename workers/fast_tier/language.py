@@ -23,12 +23,12 @@ _MARKERS: Final = {
     "puedo puede quiero necesito gracias buenos días hola doctor doctora cita receta dolor ayer "
     "hoy mañana hijo hija mamá papá le les nos todo nada si sí ya bien usted soy era fue y o es en "
     "se lo un de favor medicina pastillas cabeza pecho",
-    "pt": "não uma com meu minha são está estou tenho tem por para mas muito você obrigado obrigada "
-    "dor ontem hoje amanhã consulta receita filho filha quando porque também preciso posso ele "
-    "ela",
+    "pt": "não uma com meu minha são está estou tenho tem por para mas muito você obrigado "
+    "obrigada dor ontem hoje amanhã consulta receita filho filha quando porque também preciso "
+    "posso ele ela",
     "fr": "le les des une est et je j'ai mon ma mes pas que qui pour avec sur dans vous nous "
-    "depuis mais très c'est bonjour merci docteur rendez-vous besoin douleur hier aujourd'hui demain suis "
-    "fils fille du au aux cette être fait",
+    "depuis mais très c'est bonjour merci docteur rendez-vous besoin douleur hier aujourd'hui "
+    "demain suis fils fille du au aux cette être fait",
     "de": "der das und ich ist nicht ein eine einen mein meine meinen mit für auf habe haben seit "
     "bitte danke schmerzen heute gestern morgen termin rezept kann wir sie aber auch sehr wegen "
     "noch bei zum zur dem den",
@@ -42,8 +42,8 @@ _MARKERS: Final = {
     "khám tái xin",
     "pl": "nie jest mam mnie się na że czy proszę dzień dobry dziękuję ból wczoraj dzisiaj jutro "
     "recepta wizyta jak ale tylko od dla jestem",
-    "nl": "het een niet ik mijn heb hebben voor maar ook naar afspraak pijn gisteren vandaag morgen "
-    "bedankt graag dokter recept kunt zijn",
+    "nl": "het een niet ik mijn heb hebben voor maar ook naar afspraak pijn gisteren vandaag "
+    "morgen bedankt graag dokter recept kunt zijn",
 }
 _ENGLISH: Final = frozenset(
     "the a an and or but if of to in on at for with from by about my your his her our their i "
@@ -51,7 +51,8 @@ _ENGLISH: Final = frozenset(
     "will would should not no what when where which who how this that these those there so just "
     "any some all still since after before again please thanks thank need want get got feel hi "
     "hello refill pain pills meds dr appt today yesterday tomorrow week days pls u r im ive dont "
-    "cant doctor medicine as up out left due mon tue wed thu fri sat sun thx ty daily mg bid".split()
+    "cant doctor medicine as up out left due mon tue wed thu fri sat sun thx ty daily mg "
+    "bid".split()
 )
 #: Marker words that English messages use too count for nothing.
 _BY_WORD: Final[dict[str, frozenset[str]]] = {}

@@ -14,9 +14,9 @@ from shared.errors import BundleError
 from workers.fast_tier.scores import Reading
 
 #: All that ONNX Runtime raises on a file; its classes share no parent but Exception.
-_ORT_ERRORS: Final = tuple(
+_ORT_ERRORS: Final[tuple[type[Exception], ...]] = tuple(
     error
-    for error in vars(native).values()
+    for error in (*vars(native).values(), RuntimeError)
     if isinstance(error, type) and issubclass(error, Exception)
 )
 
@@ -59,7 +59,7 @@ def open_session(
     options.log_severity_level = 3
     try:
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except (*_ORT_ERRORS, RuntimeError) as error:
+    except _ORT_ERRORS as error:
         raise BundleError(
             f"{path} is not a model that ONNX Runtime {ort.__version__} can open: {error}. "
             "Build the bundle again with `carelane model build`."
