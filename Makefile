@@ -67,6 +67,10 @@ training-env: $(VENVS)/training/.installed ## Build the environment for training
 model: $(VENVS)/training/.installed ## Rebuild the shipped triage model from nothing (about an hour on one core)
 	MALLOC_MMAP_MAX_=0 $(VENVS)/training/bin/carelane model build
 
+.PHONY: model-test
+model-test: $(VENVS)/training/.installed ## Run the tests that need torch, which `make test` skips
+	$(VENVS)/training/bin/python -m pytest -q -c /dev/null --rootdir=. --noconftest tests/unit/test_training_torch.py
+
 # --- Running ------------------------------------------------------------------------------------
 
 STARTED := $(shell date +%s.%N)
