@@ -16,7 +16,7 @@ _LOCALES = (
     "ig_NG zu_ZA hr_HR lt_LT lv_LV et_EE sk_SK sl_SI"
 ).split()
 # Names that Faker's Latin-script locales lack.
-_MORE_FIRST = (
+MORE_FIRST = (
     "Wei Xiu Mei Jun Ling Hao Yan Fang Min-ji Ji-woo Seung Hyun Soo-jin Kenji Yuki Haruto Sakura Aiko "
     "Nguyet Thuy Linh Duc Quang Phuong Bao Xong Mai Pa Kou Tou Yer Chue Amina Fatima Khadija Hodan "
     "Abdi Ayaan Ifrah Mohamed Ahmed Yusuf Ibrahim Hassan Zainab Layla Noor Omar Khalid Samira Tariq "
@@ -25,7 +25,7 @@ _MORE_FIRST = (
     "Oksana Anya Boris Ilona Goran Milica Ioanna Stavros Leilani Kainoa Sione Tevita Malia Dakota "
     "Shadi Nizhoni Tiponi Deshawn Latoya Tyrone Shanice Jamal Keisha Malik Aaliyah DeAndre LaTasha"
 ).split()
-_MORE_LAST = (
+MORE_LAST = (
     "Wang Li Zhang Liu Chen Yang Huang Zhao Wu Zhou Xu Sun Kim Lee Park Choi Jung Kang Cho Yoon Tanaka "
     "Suzuki Sato Nakamura Yamamoto Tran Nguyen Pham Vang Xiong Yang Moua Lor Thao Hassan Ali Mohamed "
     "Warsame Abdullahi Farah Osman Haddad Khoury Nasser Rahman Hussain Khan Ahmad Patel Shah Singh Kaur "
@@ -45,8 +45,8 @@ class Pools:
     def __init__(self, seed: int, per_locale: int = 250) -> None:
         self.random = random.Random(seed)
         Faker.seed(seed)
-        self._first: list[str] = list(_MORE_FIRST)
-        self._last: list[str] = list(_MORE_LAST)
+        self._first: list[str] = list(MORE_FIRST)
+        self._last: list[str] = list(MORE_LAST)
         self._towns: list[str] = list(words.TOWNS)
         self._streets: list[str] = []
         self._addresses: list[str] = []

@@ -1,10 +1,10 @@
 """From word probabilities and rule hits to the hits that stand. Pure.
 
 A word at or above `find` begins a span; neighbours of its type join from `extend` on, and so does
-what is written to it without a blank. A name found once is found again from `rule` on. An
-uncertain rule hit stands where some word of it reaches `rule`. A span that consists of clinical
-words alone is kept only from `protected` on: the allow-list never overrules a sure model, nor a
-certain rule.
+what is written to it without a blank. A name on the list, or found elsewhere in the text, is found
+from `rule` on; an uncertain rule hit stands where some word of it reaches `rule`. A span that
+consists of clinical words alone is kept only from `protected` on: the allow-list never overrules
+a sure model, nor a certain rule.
 """
 
 from __future__ import annotations
@@ -33,6 +33,20 @@ def clinical_words() -> frozenset[str]:
     return frozenset(word for line in lines for word in line.split())
 
 
+@cache
+def known_names() -> dict[str, str]:
+    """Words that are names and hardly anything else, lower case, each with its type."""
+    names: dict[str, str] = {}
+    kind = ""
+    text = Path(__file__).with_name("known_names.txt").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        if line.startswith("["):
+            kind = line.strip("[]")
+        elif not line.startswith("#"):
+            names.update(dict.fromkeys(line.split(), kind))
+    return names
+
+
 def model_hits(text: str, words: Words, thresholds: Thresholds) -> list[Hit]:
     """Spans of the token classifier."""
     kinds = words.types.argmax(axis=1)
@@ -53,7 +67,7 @@ def model_hits(text: str, words: Words, thresholds: Thresholds) -> list[Hit]:
             continue
         kind = TYPES[int(words.types[first : last + 1].sum(axis=0).argmax())]
         hits.append(Hit(start=start, end=end, type=kind, score=round(score, 4)))
-    return hits + _said_again(text, words, hits, thresholds)
+    return hits + _known(text, words, hits, thresholds)
 
 
 def _joins(
@@ -68,21 +82,28 @@ def _joins(
     return bool(kinds[other] == kinds[index] and words.begins[later] <= 0.5)
 
 
-def _said_again(text: str, words: Words, hits: Sequence[Hit], thresholds: Thresholds) -> list[Hit]:
-    """Names that were found elsewhere in the text: for them, `rule` is suspicion enough."""
-    known = {
-        part.lower(): hit
+def _known(text: str, words: Words, hits: Sequence[Hit], thresholds: Thresholds) -> list[Hit]:
+    """Names on the list, or found elsewhere in the text: for them, `rule` is suspicion enough.
+
+    A name that is both needs no suspicion at all.
+    """
+    here = {
+        part.lower(): hit.type
         for hit in hits
         if hit.type in ("NAME", "ORG", "ADDRESS")
         for part in _WORD.findall(text[hit.start : hit.end])
         if len(part) > 2 and part.lower() not in clinical_words()
     }
     again = []
-    for index in np.flatnonzero((words.any >= thresholds.rule) & (words.any < thresholds.find)):
+    for index in np.flatnonzero(words.any < thresholds.find):
         start, end = int(words.starts[index]), int(words.ends[index])
-        hit = known.get(text[start:end].lower())
-        if hit is not None:
-            again.append(Hit(start=start, end=end, type=hit.type, score=hit.score))
+        word = text[start:end].lower()
+        listed = known_names().get(word)
+        kind = here.get(word, listed)
+        sure = listed is not None and word in here
+        if kind is not None and (sure or words.any[index] >= thresholds.rule):
+            score = round(float(words.any[index]), 4)
+            again.append(Hit(start=start, end=end, type=kind, score=score))
     return again
 
 

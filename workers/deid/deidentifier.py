@@ -11,7 +11,7 @@ from pathlib import Path
 from shared.errors import DeidError
 from workers.deid.bundle import DEFAULT_BUNDLE, Thresholds, open_bundle
 from workers.deid.classifier import TokenClassifier
-from workers.deid.decode import clinical_words, model_hits, standing
+from workers.deid.decode import clinical_words, known_names, model_hits, standing
 from workers.deid.language import check_language, check_script
 from workers.deid.plain import plain_view
 from workers.deid.rules import RECOGNISERS
@@ -84,6 +84,7 @@ class Deidentifier:
         classifier = TokenClassifier.load(opened)
         deidentifier = cls(classifier, opened.thresholds, opened.version, budget_ms)
         clinical_words()
+        known_names()
         # The first run pays for memory and code paths; here, so that no message does.
         deidentifier.mask("Dr. Smith called 555-0100 on 3/14.", budget_ms=60_000)
         return deidentifier

@@ -15,14 +15,14 @@ _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _NON_ASCII_LETTERS = re.compile(r"[^\W\d_\x00-\x7f]+")
 
 # Words that only hold sentences together; each list leaves out what the other languages share.
-_ENGLISH = frozenset(
+ENGLISH = frozenset(
     "the of to and is was are were be been am i my me you your he she his her him it its they "
     "their we our this that these those with for from at on by not have has had do does did can "
     "could would should will what when where who how why if or but so than then there just about "
     "after before any some more need please thank thanks still also get got out up been i'm it's "
     "don't didn't can't i've he's she's dr im dont cant".split()
 )
-_SPANISH = frozenset(
+SPANISH = frozenset(
     "el la los las un una de del que y en por para con se su sus mi mis me te lo le les es son "
     "está estoy estaba tengo tiene hace más pero como cuando donde qué quién si sí ya muy hoy "
     "gracias favor buenos buenas días hola señora señor doctor doctora necesito puede puedo desde "
@@ -46,7 +46,7 @@ _FOREIGN = {
     "Haitian Creole": "mwen ou li nou yo pa gen nan ak pou ki sa mèsi tanpri doktè depi ap te fè",
     "Somali": "waa iyo ka ku waxaan ma oo ayaa baan mahadsanid fadlan dhakhtar igu leh",
 }
-_FOREIGN_SETS = {name: frozenset(words.split()) - _ENGLISH for name, words in _FOREIGN.items()}
+_FOREIGN_SETS = {name: frozenset(words.split()) - ENGLISH for name, words in _FOREIGN.items()}
 
 # In lower-case words, which are no names: letters that neither English nor Spanish has.
 _FOREIGN_LETTER = re.compile(r"^[^\W\dA-ZÀ-Þ].*[^\x00-\x7fáéíóúñüÁÉÍÓÚÑÜµμªº]")
@@ -85,7 +85,7 @@ def check_language(text: str) -> None:
     hold more of another language's.
     """
     words = [word.lower() for word in _WORD.findall(text)]
-    known = sum(word in _ENGLISH or word in _SPANISH for word in words)
+    known = sum(word in ENGLISH or word in SPANISH for word in words)
     distinct = set(words)
     for name, theirs in _FOREIGN_SETS.items():
         hits = distinct & theirs

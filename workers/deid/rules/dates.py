@@ -53,6 +53,7 @@ _MILITARY = re.compile(
 )
 _MONTH_DAY = re.compile(
     rf"\b({_MONTH})\b(?:\.(?= ?\d))? ?(?:the )?(?:{_DAY_TH}|{_ORDINAL_WORD})(?![\w%/]|[.,:]\d)"
+    rf"(?: ?(?:-|to|through|thru) ?{_DAY_TH}(?![\w%/:]|[.,]\d))?"
     rf"(?:(?:,? |,)(?:of )?(?:{_YEAR}(?!\w)|{_SAID_YEAR}\b))?",
     re.IGNORECASE,
 )

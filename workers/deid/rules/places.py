@@ -36,6 +36,9 @@ _NAMED_STREET = re.compile(
 _ROUTE = re.compile(
     r"\b(?:route|rte|highway|hwy|interstate|county road|cr) ?-?\d{1,4}\b", re.IGNORECASE
 )
+_RURAL = re.compile(
+    r"\b(?:rr|rt|rte|route|rural route|hc|star route)\.? ?\d{1,4},? ?box ?\d{1,6}\b", re.IGNORECASE
+)
 _CALLE = re.compile(
     r"\b(?:calle|avenida|av\.|calzada|colonia|col\.|carretera) "
     r"[\w.'\-]{2,20}(?: (?:de |del |la |los )?[A-ZÁÉÍÓÚÑ][\w.'\-]{1,20}){0,2}"
@@ -60,6 +63,7 @@ def find(text: str) -> Iterator[Hit]:
         yield from _streets(text)
         for pattern, certain in (
             (_BOX, True),
+            (_RURAL, True),
             (_STATE_ZIP, True),
             (_ROUTE, False),
             (_UK, True),
