@@ -66,7 +66,7 @@ def test_training_lowers_the_loss_and_is_the_same_for_a_seed(
     losses: list[float] = []
     again = finetune.train(
         examples, NAMES, replace(options, epochs=6.0, lr=2e-3),
-        report=lambda step, of, loss: losses.append(loss),
+        report=lambda _step, _of, loss: losses.append(loss),
     )  # fmt: skip
     repeated = finetune.train(examples, NAMES, options)
 
