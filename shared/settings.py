@@ -101,6 +101,13 @@ class Settings:
         None,
         Path,
     )
+    shadow_bundle_path: Path | None = _setting(
+        "CARELANE_SHADOW_BUNDLE",
+        "Folder of a bundle to try beside the live one: it decides nothing, and workers log how "
+        "often it disagrees. Unset: none.",
+        None,
+        Path,
+    )
     deid_bundle_path: Path | None = _setting(
         "CARELANE_DEID_BUNDLE",
         "Folder of the de-identification model's bundle. Unset: the shipped one.",

@@ -20,7 +20,7 @@ from workers.checks import Checker
 from workers.chunk import Delivery
 from workers.deid.deidentifier import Deidentifier
 from workers.escalation import LlmLane
-from workers.fast_tier.tier import FastTier
+from workers.fast_tier.watch import LiveTier
 from workers.heartbeat import ExtendDelivery, Heartbeat
 from workers.label_cache import LabelCache
 from workers.lease import ProcessName
@@ -44,7 +44,8 @@ from workers.seams import Clock, FastLabeller
 def build_fast(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:  # noqa: ARG001
     """A pool child that runs the fast tier with the bundle that is set."""
     taxonomy = Taxonomy.load(settings.taxonomy_path)
-    return fast_runtime(settings, taxonomy, FastTier.load(settings.bundle_path, taxonomy=taxonomy))
+    labeller = LiveTier(settings.bundle_path, shadow=settings.shadow_bundle_path, taxonomy=taxonomy)
+    return fast_runtime(settings, taxonomy, labeller)
 
 
 def fast_runtime(settings: Settings, taxonomy: Taxonomy, labeller: FastLabeller) -> Runtime:

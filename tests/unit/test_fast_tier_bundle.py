@@ -211,3 +211,19 @@ def test_why_points_at_the_words(tier: FastTier) -> None:
 
     heaviest = max(weights, key=lambda a: a.category_weight)
     assert heaviest.start >= text.index("please")
+
+
+def test_the_shadows_counts_are_logged_and_begin_anew(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    live = LiveTier(SHIPPED, shadow=folder, clock_s=clock)
+    with caplog.at_level("INFO"):
+        for _ in range(500):
+            live.score("ok")
+        clock.now_s = 10.0
+        live.score("ok")
+
+    (told,) = [r for r in caplog.records if r.message == "bundle.shadow"]
+    assert vars(told)["messages"] == 500
+    assert live.shadow_counts["messages"] == 1

@@ -22,10 +22,11 @@ from workers.fast_tier.explain import Attribution, explain
 from workers.fast_tier.manifest import MANIFEST
 from workers.fast_tier.scores import Scores
 from workers.fast_tier.tier import SHIPPED, FastTier
-from workers.routing import Decision, RoutingPolicy
+from workers.routing import Decision, RoutingPolicy, decide
 
 LOG: Final = logging.getLogger(__name__)
 _LOOK_EVERY_S: Final = 5.0
+_TELL_EVERY: Final = 500  # messages between two log lines about the shadow, then counted anew
 
 Signature = tuple[int, int, int]
 
@@ -99,20 +100,24 @@ class LiveTier:
 
     @property
     def shadow_counts(self) -> Mapping[str, int]:
-        """Since start or swap: messages, and on how many category, urgency, accepting differ."""
+        """Since the last log line or swap: messages, and on how many category, urgency, accepting differ."""
         return dict(self._counts)
 
     def score(self, text: str) -> Scores:
-        """Scores by the live bundle."""
-        return self._live.tier.score(text)
+        """Scores by the live bundle; the shadow reads along.
+
+        Bundles are swapped here and nowhere else, so `policy` belongs to the last scores.
+        """
+        self._look()
+        scores = self._live.tier.score(text)
+        if self._shadow:
+            self._compare(decide(scores, (), self.policy), self._shadow.tier.judge(text, ()))
+        return scores
 
     def judge(self, text: str, red_flags: Sequence[RedFlag]) -> Decision:
-        """Score and route one message; the shadow reads along."""
-        self._look()
-        decision = self._live.tier.judge(text, red_flags)
-        if self._shadow:
-            self._compare(decision, self._shadow.tier.judge(text, red_flags))
-        return decision
+        """Score and route one message."""
+        scores = self.score(text)
+        return decide(scores, red_flags, self.policy)
 
     def explain(self, text: str) -> tuple[Attribution, ...]:
         """The words that carried the live bundle's decision; dozens of runs, for a page."""
@@ -123,6 +128,9 @@ class LiveTier:
         if now < self._next_look_s:
             return
         self._next_look_s = now + _LOOK_EVERY_S
+        if self._counts["messages"] >= _TELL_EVERY:
+            LOG.info("bundle.shadow", extra={"shadow": self.shadow_version, **self._counts})
+            self._counts.clear()
         slots = (self._live, self._shadow) if self._shadow else (self._live,)
         swapped = [slot.refresh() for slot in slots]  # each of them, whatever the first says
         if any(swapped):
