@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Sequence
@@ -103,7 +102,7 @@ def _context(app: Flask, settings: Settings) -> Context:
         template = app.jinja_env.get_template("lines.html")
         return template.render(lines=[line_of(row, taxonomy) for row in found], now=utc_now())
 
-    hub = Hub(settings, render_lines, lambda: json.dumps(numbers.now(0.0).counts))
+    hub = Hub(settings, render_lines, numbers.as_json)
     return Context(
         settings=settings,
         engine=engine,

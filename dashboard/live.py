@@ -90,7 +90,7 @@ class Hub:
         self,
         settings: Settings,
         render_lines: Callable[[Sequence[UUID]], str],
-        render_counts: Callable[[], str],
+        render_counts: Callable[[], str | None],  # None: not counted anew, ask again later
     ) -> None:
         self._listener = Listener(settings, "carelane dashboard", CHANNEL_MESSAGES)
         self._render_lines = render_lines
@@ -201,9 +201,11 @@ class Hub:
     def _count_again(self) -> None:
         """The numbers above the list, once for all viewers and not for every change."""
         if self._recount and time.monotonic() - self._counted_at > _COUNT_EVERY_S:
-            self._recount = False
-            self._tell(_event("counts", self._render_counts()), keep=True)
+            counts = self._render_counts()
             self._counted_at = time.monotonic()
+            if counts is not None:
+                self._recount = False
+                self._tell(_event("counts", counts), keep=True)
 
     def _publish(self, ids: Sequence[UUID]) -> None:
         try:

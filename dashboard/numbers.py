@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ class Snapshot:
 
     counts: Counts
     first_read: list[dict[str, Any]]
-    at_s: float  # time.monotonic()
+    began_s: float  # time.monotonic()
+    at_s: float
     took_s: float
 
 
@@ -51,6 +53,12 @@ class Numbers:
                 self._last = last = self._count()
             return last
 
+    def as_json(self) -> str | None:
+        """The counts, for a page's script; None when counting anew would take too large a share."""
+        asked_s = time.monotonic()
+        snapshot = self.now(0.0)
+        return json.dumps(snapshot.counts) if snapshot.began_s >= asked_s else None
+
     @staticmethod
     def _stale(last: Snapshot, max_age_s: float) -> bool:
         return time.monotonic() - last.at_s > max(max_age_s, _SHARE * last.took_s)
@@ -64,4 +72,10 @@ class Numbers:
                 self._first_read = facets.first_read(rows, self._taxonomy)
                 self._first_read_at_s = began
         now = time.monotonic()
-        return Snapshot(counts=counts, first_read=self._first_read, at_s=now, took_s=now - began)
+        return Snapshot(
+            counts=counts,
+            first_read=self._first_read,
+            began_s=began,
+            at_s=now,
+            took_s=now - began,
+        )

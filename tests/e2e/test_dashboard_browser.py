@@ -13,6 +13,8 @@ from tests.dashboard_pages import PASSWORD, WILD, Server, Store, add_user
 
 pytestmark = pytest.mark.e2e
 
+expect.set_options(timeout=20_000)  # a busy machine is no reason to fail
+
 FLAG = {"rule": "chest_pain", "title": "Chest pain", "urgency": "emergent", "start": 7, "end": 17}
 
 

@@ -167,6 +167,22 @@ def test_a_notification_that_is_no_json_does_no_harm(
     until(viewer, str(message_id))
 
 
+def test_counts_that_were_put_off_are_told_later_without_another_change(
+    settings: Settings, store: Store
+) -> None:
+    answers = iter([None, '{"show:open": 1}'])
+    hub = Hub(settings, lambda _: "", lambda: next(answers, None))
+    hub.start()
+    assert hub.connected.wait(10)
+    viewer = hub.stream(hub.position, soon())
+    next(viewer)
+
+    store.message()
+
+    assert '{"show:open": 1}' in until(viewer, "event: counts\ndata: {")
+    hub.stop()
+
+
 def test_a_stream_needs_somebody_signed_in(app: Flask, settings: Settings) -> None:
     assert app.test_client().get("/live").status_code == 401
 
