@@ -79,6 +79,8 @@ def quantise(
     if not variant.static:
         quantize_dynamic(str(source), str(target), extra_options=extra, **options)
         return target
+    if variant.percentile:
+        samples = equal_lengths(samples)
     quantize_static(
         str(source),
         str(target),
@@ -92,6 +94,14 @@ def quantise(
         **options,
     )
     return target
+
+
+def equal_lengths(
+    samples: Sequence[Sequence[int]], tokens: int = 64, most: int = 64
+) -> list[list[int]]:
+    """The same tokens in rows of one length: percentile ranges are computed over one array."""
+    chain = [token for row in samples for token in row]
+    return [chain[i : i + tokens] for i in range(0, len(chain) - tokens + 1, tokens)][:most]
 
 
 class _Samples(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime ships no types

@@ -100,7 +100,7 @@ class LiveTier:
 
     @property
     def shadow_counts(self) -> Mapping[str, int]:
-        """Since the last log line or swap: messages, and on how many category, urgency, accepting differ."""
+        """Since the last log line or swap: messages, and on how many the two differ in what."""
         return dict(self._counts)
 
     def score(self, text: str) -> Scores:
