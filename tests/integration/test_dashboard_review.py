@@ -7,13 +7,13 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, delete, text, update
+from sqlalchemy import Engine, delete, select, text, update
 
 from dashboard.permissions import Role
 from shared.contracts import Status, Tier, Urgency
 from shared.database import transaction
 from shared.errors import StoreError
-from shared.tables import audit_log, labels, messages, outbox
+from shared.tables import audit_log, label_cache, labels, messages, outbox
 from tests.dashboard_pages import Person, Store, add_user, text_of
 
 pytestmark = pytest.mark.integration
@@ -110,6 +110,23 @@ def test_a_correction_wins_over_a_label_that_arrives_later(
 
     assert late.rowcount == 0
     assert current(store, message_id).categories == ["billing"]
+
+
+def test_a_correction_feeds_the_cache_and_undoing_takes_it_out_again(
+    ada: Person, store: Store, engine: Engine
+) -> None:
+    message_id = store.labelled(cache_key="key of the text")
+
+    def cached() -> list[str]:
+        with transaction(engine) as connection:
+            rows = connection.execute(select(label_cache.c.categories, label_cache.c.tier))
+            return [f"{row.categories[0]} by {row.tier}" for row in rows]
+
+    told = decide(ada, message_id, "corrected", category="billing")
+    assert cached() == ["billing by human"]
+    undo(ada, told)
+
+    assert cached() == []
 
 
 def test_confirming_a_provisional_label_settles_what_needs_review(
