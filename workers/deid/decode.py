@@ -22,6 +22,9 @@ from workers.deid.classifier import Words
 from workers.deid.spans import TYPES, Hit
 
 _WORD = re.compile(r"[^\W\d_]+")
+_LITTLE = r"(?:and|at|for|from|in|is|of|on|or|the|to|with)"
+_LITTLE_BEFORE = re.compile(rf"{_LITTLE}\s{{1,3}}")
+_LITTLE_AFTER = re.compile(rf"\s{{1,3}}{_LITTLE}$")
 _EDGES = ",;:!?/|-–—()[]<>'\"* \n"
 
 
@@ -108,11 +111,16 @@ def _known(text: str, words: Words, hits: Sequence[Hit], thresholds: Thresholds)
 
 
 def _without_edges(text: str, start: int, end: int) -> tuple[int, int]:
-    """Cut punctuation that the model took along; a full stop may belong to an initial."""
+    """Cut punctuation and little words off the ends; a full stop may belong to an initial."""
     while start < end and text[start] in _EDGES + ".":
         start += 1
     while end > start and text[end - 1] in _EDGES:
         end -= 1
+    before, after = _LITTLE_BEFORE.match(text, start, end), _LITTLE_AFTER.search(text, start, end)
+    if before is not None and before.end() < end:
+        start = before.end()
+    if after is not None and after.start() > start:
+        end = after.start()
     return start, end
 
 

@@ -101,7 +101,9 @@ def _phone(text: str, match: re.Match[str]) -> Hit | None:
     digits = sum(map(str.isdigit, surface))
     if digits < 8 or digits > 17:
         return None
-    if "/" in surface:  # a date and a reading, "10/20 128/74", passes for a number somewhere
+    if (
+        "/" in surface or ". " in surface
+    ):  # a date and a reading, "10/20 128/74", passes for one somewhere
         return None
     international = surface.startswith(("+", "00"))
     if not international and not told and not re.search(r"[ ()\-.]", surface):

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 
 from workers.deid.spans import Hit
 
-_NAME = (
-    r"(?:[A-ZÀ-Ý][\w'\-]{0,25}\.?)(?: (?:(?:de|da|del|la|van|von|der|bin|al|y|Ní|Mac|O') ){0,2}"
-    r"[A-ZÀ-Ý][\w'\-]{0,25}){0,3}"
-)
+_PART = r"(?:[A-ZÀ-Ý]\.|[A-ZÀ-Ý](?:(?!'s\b)[\w'\-]){0,25})"
+_NAME = rf"{_PART}(?: (?:(?:de|da|del|la|van|von|der|bin|al|y|Ní|Mac) ){{0,2}}{_PART}){{0,3}}"
 _TITLED = re.compile(
     r"\b(?i:dr|dra|mr|mrs|ms|miss|mx|prof|professor|doctor|doctora|nurse|sr|sra|srta|señora?|"
     rf"tía|tío|aunt|uncle|coach|pastor|rev|fr|sister|brother)\b\.? (?P<name>{_NAME})"
