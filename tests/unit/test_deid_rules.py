@@ -54,6 +54,7 @@ def found(text: str, *, certain: bool = False) -> set[tuple[str, str]]:
         ("I live at 14 Birch St, Concord, NH 03301", "ADDRESS", "14 Birch St, Concord, NH 03301"),
         ("P.O. Box 118 is mine", "ADDRESS", "P.O. Box 118"),
         ("zip code 74104", "ADDRESS", "74104"),
+        ("we have cigna now", "ORG", "cigna"),
         ("in Reading, RG1 4PS", "ADDRESS", "RG1 4PS"),
     ],
 )

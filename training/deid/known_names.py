@@ -14,8 +14,8 @@ import textwrap
 from importlib import import_module
 
 from training.deid import pools, words
-from workers.deid.decode import clinical_words
 from workers.deid.language import ENGLISH, SPANISH
+from workers.deid.lists import clinical_words
 
 LOCALES = (
     "en_US en_GB en_IN en_NZ en_IE es_MX es_ES es_CO fr_FR pt_BR de_DE it_IT nl_NL pl_PL vi_VN yo_NG "
@@ -69,7 +69,7 @@ ORDINARY = frozenset(
     "cielo flor alma vida vera gracia prima major general chief sergeant private page perry "
     "bright capital dean clover prime exact sunrise genesis progressive fidelity lemonade florida blue "
     "elixir quartz chop scan legacy banner dignity swedish guardian horizon independence alignment "
-    "devoted boots advocate beacon ascension quest essentia stanford cobra optima surprise normal "
+    "devoted vanderbilt tricare boots advocate beacon ascension quest essentia stanford cobra optima surprise normal "
     "hell paradise carefree friendship reading mobile orange globe rifle hazard plains sisters".split()
 )
 

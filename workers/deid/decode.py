@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workers.deid.bundle import Thresholds
 from workers.deid.classifier import Words
+from workers.deid.lists import clinical_words, known_names
 from workers.deid.spans import TYPES, Hit
 
 _WORD = re.compile(r"[^\W\d_]+")
@@ -26,28 +25,6 @@ _LITTLE = r"(?:and|at|for|from|in|is|of|on|or|the|to|with)"
 _LITTLE_BEFORE = re.compile(rf"{_LITTLE}\s{{1,3}}")
 _LITTLE_AFTER = re.compile(rf"\s{{1,3}}{_LITTLE}$")
 _EDGES = ",;:!?/|-–—()[]<>'\"* \n"
-
-
-@cache
-def clinical_words() -> frozenset[str]:
-    """The allow-list: lower-case words of medicine that are also, or look like, names."""
-    text = Path(__file__).with_name("clinical_words.txt").read_text(encoding="utf-8")
-    lines = (line.split("#", 1)[0] for line in text.splitlines())
-    return frozenset(word for line in lines for word in line.split())
-
-
-@cache
-def known_names() -> dict[str, str]:
-    """Words that are names and hardly anything else, lower case, each with its type."""
-    names: dict[str, str] = {}
-    kind = ""
-    text = Path(__file__).with_name("known_names.txt").read_text(encoding="utf-8")
-    for line in text.splitlines():
-        if line.startswith("["):
-            kind = line.strip("[]")
-        elif not line.startswith("#"):
-            names.update(dict.fromkeys(line.split(), kind))
-    return names
 
 
 def model_hits(text: str, words: Words, thresholds: Thresholds) -> list[Hit]:

@@ -11,8 +11,9 @@ from pathlib import Path
 from shared.errors import DeidError
 from workers.deid.bundle import DEFAULT_BUNDLE, Thresholds, open_bundle
 from workers.deid.classifier import TokenClassifier
-from workers.deid.decode import clinical_words, known_names, model_hits, standing
+from workers.deid.decode import model_hits, standing
 from workers.deid.language import check_language, check_script
+from workers.deid.lists import clinical_words, known_names
 from workers.deid.plain import plain_view
 from workers.deid.rules import RECOGNISERS
 from workers.deid.spans import Hit, Masked, merge, replace

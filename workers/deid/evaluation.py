@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from workers.deid.decode import clinical_words
+from workers.deid.lists import clinical_words
 from workers.deid.marks import Mark
 from workers.deid.spans import TYPES, Span
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from workers.deid.rules import contact, dates, numbers, people, places
+from workers.deid.rules import contact, dates, numbers, organisations, people, places
 from workers.deid.spans import Hit
 
 Recogniser = Callable[[str], Iterator[Hit]]
@@ -21,5 +21,6 @@ RECOGNISERS: tuple[Recogniser, ...] = (
     numbers.find,
     dates.find,
     places.find,
+    organisations.find,
     people.find,
 )
