@@ -64,8 +64,8 @@ env: $(VENVS)/runtime/.installed $(VENVS)/test/.installed $(VENVS)/localstack/.l
 training-env: $(VENVS)/training/.installed ## Build the environment for training (torch; about 2 GB)
 
 .PHONY: model
-model: $(VENVS)/training/.installed ## Rebuild the shipped triage model from nothing (about an hour on one core)
-	MALLOC_MMAP_MAX_=0 $(VENVS)/training/bin/carelane model build
+model: $(VENVS)/training/.installed ## Rebuild the shipped triage model from nothing (about half an hour on one core)
+	$(VENVS)/training/bin/carelane model build
 
 .PHONY: model-test
 model-test: $(VENVS)/training/.installed ## Run the tests that need torch, which `make test` skips

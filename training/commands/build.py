@@ -81,7 +81,7 @@ def command(
 ) -> None:
     """Prepare, train, quantise, calibrate, evaluate, release.
 
-    With the defaults it rebuilds the bundle that ships: about an hour on one quiet core. Nothing
+    With the defaults it rebuilds the bundle that ships: about half an hour on one core. Nothing
     is released below the gates (`carelane model release --help`).
     """
     use_threads(threads)
