@@ -35,8 +35,12 @@ TYPES = {
 }
 
 
-def build(folder: Path) -> Any:
-    """An AnalyzerEngine; `folder` takes the untrained English pipeline that it wants on disk."""
+def build(folder: Path, *, networks: bool = False) -> Any:
+    """An AnalyzerEngine; `folder` takes the untrained English pipeline that it wants on disk.
+
+    With `networks` the pipeline has a parser and an entity recogniser of spaCy's default shape
+    with random weights: they tell what such a pipeline costs, and nothing of what it finds.
+    """
     import spacy
     import tldextract.tldextract
     from presidio_analyzer import AnalyzerEngine
@@ -45,8 +49,11 @@ def build(folder: Path) -> Any:
     logging.getLogger("presidio-analyzer").setLevel(logging.ERROR)
     # Its e-mail recogniser asks the network for the list of domains; the one it ships will do.
     tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(suffix_list_urls=())
-    pipeline = folder / "en_untrained"
-    spacy.blank("en").to_disk(pipeline)
+    pipeline = folder / ("en_networks" if networks else "en_untrained")
+    nlp = spacy.blank("en")
+    if networks:
+        _add_networks(nlp)
+    nlp.to_disk(pipeline)
     provider = NlpEngineProvider(
         nlp_configuration={
             "nlp_engine_name": "spacy",
@@ -54,6 +61,24 @@ def build(folder: Path) -> Any:
         }
     )
     return AnalyzerEngine(nlp_engine=provider.create_engine(), supported_languages=["en"])
+
+
+def _add_networks(nlp: Any) -> None:
+    from spacy.training import Example
+
+    for part in ("parser", "ner"):
+        nlp.add_pipe(part)
+    words = ["Anna", "Smith", "called", "yesterday"]
+    labels = {"heads": [1, 2, 2, 2], "deps": ["nmod", "nsubj", "ROOT", "advmod"]}
+    labels |= {"entities": ["B-PERSON", "L-PERSON", "O", "U-DATE"]}
+    example = Example.from_dict(_document(nlp, words), labels)
+    nlp.initialize(lambda: [example])
+
+
+def _document(nlp: Any, words: list[str]) -> Any:
+    from spacy.tokens import Doc
+
+    return Doc(nlp.vocab, words=words)
 
 
 def spans(engine: Any, text: str) -> list[Span]:

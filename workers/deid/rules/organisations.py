@@ -14,12 +14,13 @@ from workers.deid.lists import known_names
 from workers.deid.spans import Hit
 
 _OF_WORDS = (
-    "Blue Cross Blue Shield|Blue Cross|Blue Shield|Rite Aid|Kaiser Permanente|Kaiser|"
-    "Express Scripts|Mutual of Omaha|United ?Health ?care|Sam's Club|Stop (?:&|and) Shop|Giant Eagle|Food Lion|"
-    "Food City|Winn-Dixie|Harris Teeter|Hy-Vee|H-E-B|Fred Meyer|Tufts Health Plan|Harvard Pilgrim|"
-    "Delta Dental|Amazon Pharmacy|Humana Pharmacy|Quest Diagnostics|Mayo Clinic|Cleveland Clinic|"
-    "Johns Hopkins|Mass General|Mount Sinai|MD Anderson|Sloan Kettering|Dana-Farber|Health ?Net|"
-    "Oscar Health|Molina Healthcare|Lab ?Corp|Planned Parenthood|Duane Reade|Shoppers Drug Mart"
+    r"Blue Cross Blue Shield|Blue Cross|Blue Shield|Rite Aid|Kaiser Permanente|Kaiser|"
+    r"Express Scripts|Mutual of Omaha|United ?Health ?care|Sam's Club|Stop (?:&|and) Shop|"
+    r"Giant Eagle|Food Lion|Food City|Winn-Dixie|Harris Teeter|Hy-Vee|H-E-B|Fred Meyer|"
+    r"Tufts Health Plan|Harvard Pilgrim|Delta Dental|Amazon Pharmacy|Humana Pharmacy|"
+    r"Quest Diagnostics|Mayo Clinic|Cleveland Clinic|Johns Hopkins|Mass General|Mount Sinai|"
+    r"MD Anderson|Sloan Kettering|Dana-Farber|Health ?Net|Oscar Health|Molina Healthcare|"
+    r"Lab ?Corp|Planned Parenthood|Duane Reade|Shoppers Drug Mart"
 )
 
 
