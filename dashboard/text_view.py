@@ -30,14 +30,21 @@ class Piece:
 
 def pieces(text: str, flags: Sequence[Flag]) -> tuple[Piece, ...]:
     """`text` in order, cut where a flag's words start and end and around hidden characters."""
-    text = text.replace("\r\n", "\n")
+    # Flags count the text as it is stored; line ends become the page's only after the cut.
     marks = [flag for flag in flags if 0 <= flag.start < flag.end <= len(text)]
     cuts = sorted({0, len(text), *(m.start for m in marks), *(m.end for m in marks)})
     found: list[Piece] = []
     for start, end in pairwise(cuts):
         flag = _strongest([m for m in marks if m.start <= start and end <= m.end])
-        found.extend(_split_controls(text[start:end], flag))
+        found.extend(_split_controls(_line_ends(text, start, end), flag))
     return tuple(found)
+
+
+def _line_ends(text: str, start: int, end: int) -> str:
+    """A cut of `text` with plain line ends, also where the cut goes through one."""
+    piece = text[start:end].replace("\r\n", "\n")
+    cut_through = piece.endswith("\r") and text[end : end + 1] == "\n"
+    return piece[:-1] if cut_through else piece
 
 
 def _strongest(flags: Sequence[Flag]) -> Flag | None:

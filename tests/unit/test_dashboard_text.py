@@ -18,6 +18,22 @@ def test_the_words_of_a_flag_are_marked_and_no_others() -> None:
     assert marked == ["chest pain"]
 
 
+def test_line_ends_from_windows_do_not_shift_the_words_of_a_flag() -> None:
+    text = "Hello,\r\n\r\nI have chest pain now\r\nBye"
+    start = text.index("chest pain")
+
+    found = pieces(text, [flag(start, start + len("chest pain"))])
+
+    assert [piece.text for piece in found if piece.flag] == ["chest pain"]
+    assert "".join(piece.text for piece in found) == text.replace("\r\n", "\n")
+
+
+def test_a_flag_that_ends_inside_a_line_end_shows_no_stray_character() -> None:
+    found = pieces("pain\r\nnow", [flag(0, 5)])
+
+    assert [(piece.text, piece.control) for piece in found] == [("pain", None), ("\nnow", None)]
+
+
 def test_where_flags_overlap_the_more_urgent_one_shows() -> None:
     found = pieces("abcdef", [flag(0, 4, Urgency.URGENT), flag(2, 6)])
 
