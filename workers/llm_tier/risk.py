@@ -13,6 +13,8 @@ import unicodedata
 from enum import StrEnum
 from typing import Final
 
+from workers.llm_tier.wording import collapsed
+
 
 class Risk(StrEnum):
     """What to do with a message."""
@@ -89,7 +91,9 @@ def risk_of(text: str) -> Risk:
     """How a message may be asked about."""
     plain = unicodedata.normalize("NFKC", text)
     shown = _HIDDEN.sub("", plain)
-    if len(plain) - len(shown) > 3 or _CLEAR.search(shown):
+    hidden = len(plain) - len(shown)
+    shown = collapsed(shown)
+    if hidden > 3 or _CLEAR.search(shown):
         return Risk.PERSON
     if _LONG_RUN.search(shown) or _DOUBTFUL.search(shown):
         return Risk.ALONE

@@ -21,27 +21,48 @@ _GREETING: Final = re.compile(
     re.IGNORECASE,
 )
 _CLOSING: Final = re.compile(
-    r"(?:(?:^|(?<=[.!?,;\n]))\s*"
+    r"(?:^|(?<=[.!?,;\n]))\s?"
     r"(?:(?:many )?thanks|thank you|thx|(?:with )?(?:best|kind|warm)(?: regards| wishes)?|regards|"
     r"sincerely|respectfully|cheers|take care)"
     r"(?: so much| very much| a lot| again| in advance| and regards)?"
-    rf"(?:[\s,.!\-]*{_NAME})*[\s,.!\-]*)+$",
+    rf"(?:[\s,.!\-]*{_NAME})*[\s,.!\-]*$",
     re.IGNORECASE,
 )
 _SIGNED: Final = re.compile(rf"(?<=[.!?\n])[\s,\-]*(?:{_NAME}[\s,.]*)+$")
+#: Closings and signatures are looked for here only, one at a time and so often at most, so that a
+#: text made for the purpose costs no more than another.
+_TAIL_CHARS: Final = 400
+_MOST_CLOSINGS: Final = 6
 _PLACEHOLDER: Final = re.compile(r"\[([A-Z]+)_(\d+)\]")
 _SPACE: Final = re.compile(r"\s+")
+_BLANKS: Final = re.compile(r"[^\S\n]+")
+_BREAKS: Final = re.compile(r"\n[ \n]*")
 
 
 def normalised(text: str) -> str:
     """The text under which equal messages meet; the text itself where nothing else is left."""
-    plain = unicodedata.normalize("NFKC", text).strip()
+    plain = collapsed(unicodedata.normalize("NFKC", text)).strip()
     kept = _GREETING.sub("", plain, count=1)
-    before = None
-    while kept != before:
+    for _ in range(_MOST_CLOSINGS):
         before = kept
-        kept = _SIGNED.sub("", _CLOSING.sub("", kept)).strip()
+        kept = _without_end(_SIGNED, _without_end(_CLOSING, kept)).strip()
+        if kept == before:
+            break
     return _SPACE.sub(" ", _renumbered(kept or plain)).casefold().strip()
+
+
+def collapsed(text: str) -> str:
+    """Each run of white space as one character: a line break where it holds one, else a blank.
+
+    Patterns that look for optional white space in several places need time that grows with a
+    power of a run's length; after this no run is longer than two characters.
+    """
+    return _BREAKS.sub("\n", _BLANKS.sub(" ", text))
+
+
+def _without_end(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.search(text, max(0, len(text) - _TAIL_CHARS))
+    return text[: found.start()] if found else text
 
 
 def _renumbered(text: str) -> str:
