@@ -76,6 +76,8 @@ class EmbeddedPostgres:
             "max_connections": "200",
             "timezone": "UTC",
             "log_timezone": "UTC",
+            # A failed statement is not written down: it may hold a patient's text.
+            "log_min_error_statement": "panic",
             **self.options,
         }
         flags = " ".join(f"-c {name}='{value}'" for name, value in settings.items())

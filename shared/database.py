@@ -41,6 +41,7 @@ def make_engine(settings: Settings, application_name: str, *, pool_size: int = 5
         pool_timeout=10,
         pool_pre_ping=True,
         use_insertmanyvalues=True,
+        hide_parameters=True,  # an error's text may reach a log; parameters hold patients' words
         connect_args={
             "application_name": application_name,
             "connect_timeout": 5,

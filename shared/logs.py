@@ -12,12 +12,15 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from shared.errors import CarelaneError
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+#: Celery hangs a failed task's error and traceback here; foreign error texts may quote their input.
+_QUOTING = frozenset({"data"})
 
 
 class JsonFormatter(logging.Formatter):
@@ -34,9 +37,9 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "process": self._process,
             "logger": record.name,
-            "event": record.getMessage(),
+            "event": _event(record),
         }
-        line.update({k: v for k, v in vars(record).items() if k not in _STANDARD})
+        line.update({k: v for k, v in vars(record).items() if k not in _STANDARD | _QUOTING})
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
             line["error"] = type(error).__name__
@@ -44,6 +47,13 @@ class JsonFormatter(logging.Formatter):
                 line["error_text"] = str(error)
             line["at"] = _innermost(error)
         return json.dumps(line, default=str)
+
+
+def _event(record: logging.LogRecord) -> str:
+    """The event's text; of a failed Celery task without the error and traceback that it quotes."""
+    if isinstance(record.args, Mapping) and "traceback" in record.args:
+        return f"task {record.args.get('name')} {record.args.get('description', 'failed')}"
+    return record.getMessage()
 
 
 def _innermost(error: BaseException) -> str:

@@ -108,6 +108,23 @@ def test_a_logged_foreign_error_shows_its_type_and_place_but_not_its_text() -> N
     assert "server closed the connection" in ours
 
 
+def test_a_failed_celery_task_is_logged_without_the_error_that_it_quotes() -> None:
+    context = {
+        "name": "triage.fast",
+        "description": "raised unexpected",
+        "exc": "ValueError('Ada')",
+        "traceback": "... Ada ...",
+    }
+    template = "Task %(name)s %(description)s: %(exc)s\n%(traceback)s"
+    record = logging.LogRecord("celery.app.trace", logging.ERROR, "", 0, template, context, None)
+    record.data = context
+
+    line = JsonFormatter("fast").format(record)
+
+    assert "triage.fast raised unexpected" in line
+    assert "Ada" not in line
+
+
 def test_every_error_of_ours_belongs_to_one_tree() -> None:
     import shared.errors as errors
 
