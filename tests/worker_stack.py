@@ -36,7 +36,8 @@ class Clinic:
 
     def accept(self, *texts: str, status: str = "queued", red_flags: Any = ()) -> list[UUID]:
         """Put messages in, as the intake would."""
-        ids = [new_message_id() for _ in texts]
+        # Sorted: ids of one millisecond have no order, and prompts hold messages by id.
+        ids = sorted(new_message_id() for _ in texts)
         with transaction(self.engine) as connection:
             connection.execute(
                 insert(messages),
