@@ -14,15 +14,17 @@ from shared.database import transaction
 blueprint = Blueprint("audit", __name__)
 
 _PAGE = 100
+_MAX_DIGITS = 18  # always fits the column
 
 
 @blueprint.get("/audit")
 @asks(Access.AUDIT)
 def index() -> str:
     """Who read and changed what; by person, action or message."""
-    before = request.args.get("before", type=int)
-    who = request.args.get("who", "").strip().lower()
-    action = request.args.get("action", "")
+    before = _entry_id(request.args.get("before", ""))
+    # Postgres stores no NUL, so nothing of that name is there.
+    who = request.args.get("who", "").replace("\0", " ").strip().lower()
+    action = request.args.get("action", "").replace("\0", " ")
     message_id = _message_id(request.args.get("message", "").strip())
     with transaction(context().engine) as connection:
         found = queries.audit_entries(
@@ -41,6 +43,14 @@ def index() -> str:
         action=action,
         message=message_id or "",
     )
+
+
+def _entry_id(value: str) -> int | None:
+    if not value:
+        return None
+    if value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS:
+        return int(value)
+    abort(400, "This link's place in the log cannot be read. Open the audit log anew.")
 
 
 def _message_id(value: str) -> UUID | None:

@@ -16,10 +16,12 @@ from dashboard.filters import Age, Filters, Show
 from dashboard.permissions import Access, asks
 from dashboard.queries import MAX_LINES, PAGE_LINES, Place
 from dashboard.rows import Line, line_of, utc_now
-from shared.contracts import Tier
+from shared.contracts import Tier, Urgency
 from shared.database import transaction
 
 blueprint = Blueprint("worklist", __name__)
+
+_RANKS = frozenset(urgency.rank for urgency in Urgency)
 
 
 @blueprint.get("/")
@@ -38,9 +40,9 @@ def index() -> Response:
         found = queries.worklist(
             connection, filters, shared.taxonomy, user=user, after=after, limit=limit
         )
-        if filters.q and after is None and not request.args.get("lines"):
+        if filters.q:
             # That somebody searched, and how much came; the words may name a patient.
-            audit.record(connection, user, Action.SEARCHED, lines=len(found))
+            audit.record(connection, user, Action.SEARCHED, lines=min(len(found), limit))
     lines = [line_of(row, shared.taxonomy) for row in found[:limit]]
     page = render_template(
         "worklist.html",
@@ -83,6 +85,8 @@ def place_from(value: str | None) -> Place | None:
         at = datetime.fromisoformat(received_at)
         if at.tzinfo is None:
             raise ValueError("a time without zone")
+        if int(rank) not in _RANKS:
+            raise ValueError("a rank of no urgency")
         return Place(rank=int(rank), received_at=at, id=UUID(message_id))
     except ValueError:
         abort(400, "This link's place in the list cannot be read. Open the worklist anew.")

@@ -114,6 +114,45 @@ def test_a_search_is_audited_without_its_words(ada: Person, store: Store) -> Non
     assert "smith" not in str(entry.detail)
 
 
+def test_every_search_is_audited_whatever_part_of_its_list_it_asks_for(
+    ada: Person, store: Store
+) -> None:
+    for n in range(60):
+        store.labelled("smith", minutes_ago=n)
+    first = ada.get("/?q=smith").text
+    more = first.split('id="more"><a href="')[1].split('"')[0].replace("&amp;", "&")
+
+    ada.get(more)
+    ada.get("/?q=smith&lines=50")
+
+    entries = store.rows(audit_log, action="searched")
+    assert [entry.detail["lines"] for entry in entries] == [50, 10, 50]
+
+
+@pytest.mark.parametrize("rank", ["99999", "-1", "9" * 30, "x"])
+def test_a_place_that_no_list_has_is_refused_in_words(ada: Person, rank: str) -> None:
+    place = f"{rank}~2026-01-01T00:00:00Z~00000000-0000-7000-8000-000000000000"
+
+    answer = ada.get(f"/?after={place}")
+
+    assert answer.status_code == 400
+    assert "place in the list cannot be read" in answer.text
+
+
+@pytest.mark.parametrize("before", ["1" + "0" * 20, "-1", "x"])
+def test_a_place_that_the_audit_log_cannot_have_is_refused_in_words(
+    signed_in: SignedIn, before: str
+) -> None:
+    answer = signed_in(Role.AUDITOR).get(f"/audit?before={before}")
+
+    assert answer.status_code == 400
+    assert "place in the log cannot be read" in answer.text
+
+
+def test_a_name_that_postgres_cannot_hold_has_no_entries(signed_in: SignedIn) -> None:
+    assert signed_in(Role.AUDITOR).get("/audit?who=a%00b&action=%00").status_code == 200
+
+
 def test_the_time_to_first_read_is_on_the_page(ada: Person, store: Store) -> None:
     message_id = store.labelled(urgency=Urgency.EMERGENT, minutes_ago=12)
     ada.get(f"/messages/{message_id}")
