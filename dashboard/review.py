@@ -36,6 +36,7 @@ _KEPT: Final = (
     "urgency_rank",
     "assignee",
     "reviewed_at",
+    "settled_at",
 )
 
 
@@ -104,11 +105,12 @@ def undo(connection: Connection, actor: str, token: str) -> Applied:
     for entry in _entries(connection, actor, token):
         rows = _lock(connection, [entry["message_id"]])
         before, after = entry["detail"]["before"], entry["detail"]["after"]
-        if not rows or _snapshot(rows[0]) != after:
+        # An entry from before a column was kept says nothing of it.
+        if not rows or {name: _snapshot(rows[0])[name] for name in after} != after:
             skipped[entry["message_id"]] = "changed again meanwhile"
             continue
-        _write(connection, entry["message_id"], {name: before[name] for name in _KEPT})
-        _back_to_work(connection, entry["message_id"], Status(before["status"]))
+        _write(connection, entry["message_id"], before)
+        _back_to_work(connection, rows[0], Status(before["status"]))
         audit.record(connection, actor, Action.UNDONE, entry["message_id"], of=entry["id"])
         changed.append(entry["message_id"])
     notify_messages(connection, changed)
@@ -217,10 +219,11 @@ def _write(connection: Connection, message_id: UUID, values: Mapping[str, Any]) 
 
 
 def _snapshot(row: RowMapping) -> dict[str, Any]:
-    found = {name: row[name] for name in _KEPT}
-    if isinstance(at := found["reviewed_at"], datetime):
-        found["reviewed_at"] = at.astimezone(UTC).isoformat()
-    return found
+    return {name: _as_json(row[name]) for name in _KEPT}
+
+
+def _as_json(value: Any) -> Any:
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
 
 
 def _entries(connection: Connection, actor: str, token: str) -> Sequence[RowMapping]:
@@ -242,9 +245,10 @@ def _entries(connection: Connection, actor: str, token: str) -> Sequence[RowMapp
     return found
 
 
-def _back_to_work(connection: Connection, message_id: UUID, status: Status) -> None:
+def _back_to_work(connection: Connection, row: RowMapping, status: Status) -> None:
     """A message that the machine had not finished goes to its queue again."""
     if status in PROCESSING:
-        lane = Lane.LLM if status is Status.ESCALATED else Lane.FAST
-        connection.execute(insert(outbox).values(message_id=message_id, lane=lane.value))
+        first = Lane.PRIORITY if row["red_flags"] else Lane.FAST
+        lane = Lane.LLM if status is Status.ESCALATED else first
+        connection.execute(insert(outbox).values(message_id=row["id"], lane=lane.value))
         notify_outbox(connection)

@@ -89,7 +89,9 @@ def _decision(connection: Connection, actor: str) -> Decision:
     except ValueError:
         raise InvalidInput("There is no such urgency.") from None
     pool = form.get("pool")
-    if not categories and urgency is None and not pool:
+    if pool == "keep":  # the form's first choice, as against "", the category's own
+        pool = None
+    if not categories and urgency is None and pool is None:
         raise InvalidInput("Choose what to change: a category, an urgency or a pool.")
     return Decision(
         action=action,

@@ -85,6 +85,19 @@ def test_one_key_changes_the_urgency_and_keeps_the_rest(ada: Person, store: Stor
     assert store.read(message_id).urgency_rank == 0
 
 
+def test_changing_the_urgency_keeps_further_categories_and_the_pool(
+    ada: Person, store: Store
+) -> None:
+    message_id = store.message()
+    store.label(message_id, categories=["results", "billing"], pool="clinician")
+
+    decide(ada, message_id, "corrected", urgency="urgent", pool="keep", reason="")
+
+    label = current(store, message_id)
+    assert (label.categories, label.pool) == (["results", "billing"], "clinician")
+    assert label.urgency == "urgent"
+
+
 def test_only_a_person_brings_a_flagged_message_down(ada: Person, store: Store) -> None:
     message_id = store.message(flags=[FLAG])
     store.label(message_id, urgency=Urgency.EMERGENT)
@@ -216,6 +229,26 @@ def test_undoing_gives_an_unfinished_message_back_to_the_machine(ada: Person, st
 
     assert store.read(message_id).status == "queued"
     assert [row.lane for row in store.rows(outbox, message_id=message_id)] == ["fast"]
+
+
+def test_undoing_gives_a_flagged_message_back_to_the_queue_that_is_served_first(
+    ada: Person, store: Store
+) -> None:
+    message_id = store.message(flags=[FLAG])
+
+    undo(ada, decide(ada, message_id, "done"))
+
+    assert [row.lane for row in store.rows(outbox, message_id=message_id)] == ["priority"]
+
+
+def test_undoing_a_label_takes_back_that_the_message_was_settled(ada: Person, store: Store) -> None:
+    message_id = store.message()
+
+    told = decide(ada, message_id, "corrected", category="billing")
+    assert store.read(message_id).settled_at is not None
+    undo(ada, told)
+
+    assert store.read(message_id).settled_at is None
 
 
 def test_undo_leaves_what_somebody_changed_since(
