@@ -83,6 +83,36 @@ def test_masking_a_masked_message_changes_nothing(deidentifier: Deidentifier) ->
     assert twice.spans == ()
 
 
+SENTENCES = st.sampled_from(
+    [
+        "This is {}, born {}.",
+        "Please call {} about the visit on {}.",
+        "I saw Dr. {} on {} and have a cough since.",
+        "My sister {} has an appointment on {}, her sugar is 118.",
+    ]
+)
+NAMES = st.sampled_from(
+    ["Anna Smith", "Thuy Pham", "Walter Szymanski", "Ngozi Okafor", "Maria Lopez"]
+)
+DATES = st.sampled_from(["4/2/1957", "March 14th", "2024-11-03", "the 3rd of May", "June 5, 2019"])
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    parts=st.lists(st.tuples(SENTENCES, NAMES, DATES), min_size=1, max_size=4),
+)
+def test_masking_twice_is_masking_once(
+    deidentifier: Deidentifier, parts: list[tuple[str, str, str]]
+) -> None:
+    text = " ".join(sentence.format(name, date) for sentence, name, date in parts)
+
+    once = deidentifier.mask(text, PATIENT_MS)
+    twice = deidentifier.mask(once.text, PATIENT_MS)
+
+    assert twice.text == once.text
+    assert not any(name in once.text for _, name, _ in parts)
+
+
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=300) | st.text(st.characters(max_codepoint=0x24F), max_size=300))
 def test_any_text_ends_masked_or_refused_with_right_offsets(
