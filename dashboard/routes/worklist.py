@@ -50,6 +50,7 @@ def index() -> Response:
         filters=filters,
         script_filters=json.dumps(filters.for_script(user)),
         more=_more(filters, lines[-1]) if len(found) > limit else None,
+        last=lines[-1] if len(found) > limit else None,
         first_page=after is None,
         position=position,
         numbers=shared.numbers.now(),

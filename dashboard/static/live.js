@@ -6,6 +6,8 @@
 "use strict";
 (() => {
   const COLLATE = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+  // What the page reads by itself must not keep a session that nobody uses.
+  const BACKGROUND = { "X-Carelane-Background": "1" };
   const section = () => document.getElementById("worklist");
   const list = () => document.getElementById("lines");
   const note = document.getElementById("live-state");
@@ -45,7 +47,7 @@
 
   // --- Order -------------------------------------------------------------------------------------
   function order(a, b) {
-    const byTime = COLLATE(a.dataset.received, b.dataset.received) || COLLATE(a.id, b.id);
+    const byTime = COLLATE(a.dataset.received, b.dataset.received) || COLLATE(a.dataset.id, b.dataset.id);
     if (section().dataset.newestFirst === "yes") return -byTime;
     return Number(a.dataset.rank) - Number(b.dataset.rank) || byTime;
   }
@@ -81,9 +83,29 @@
     }
     // Later pages, and what sorts behind the last line of a full page, are not shown here.
     if (section().dataset.firstPage !== "yes") return false;
+    return beforeMore(line);
+  }
+
+  /* "Show more" goes on after a fixed place; what sorts behind it comes with the next page. */
+  function beforeMore(line) {
     const more = document.querySelector("#more a");
-    const last = list().lastElementChild;
-    return !more || !last || order(line, last) < 0;
+    return !more || order(line, more) <= 0;
+  }
+
+  /* The list is shorter: say so only when nothing is left, else fetch what comes after it. */
+  function shortened() {
+    const more = document.querySelector("#more a");
+    const count = list().children.length;
+    document.getElementById("empty").hidden = count > 0 || Boolean(more);
+    if (more && count < 10) showMore();
+  }
+
+  function showMore() {
+    const more = document.querySelector("#more a");
+    // One click for one link: while it is under way the link is still there.
+    if (!more || more.dataset.clicked) return;
+    more.dataset.clicked = "yes";
+    more.click();
   }
 
   let searching = 0;
@@ -120,6 +142,7 @@
 
   const number = (position) => Number(position.split(":")[1]);
   const epoch = (position) => position.split(":")[0];
+  const older = (a, b) => epoch(a) !== epoch(b) || number(a) < number(b);
 
   /* `position`: the place in the stream that this line is at least as new as. */
   function change(fresh, position, known = false) {
@@ -135,7 +158,7 @@
       shown.replaceWith(fresh);
       fresh.classList.add("changed");
       if (focus) fresh.querySelector("a.open").focus({ preventScroll: true });
-      if (!belongs(fresh) || outOfPlace(fresh)) waiting.set(fresh.id, fresh);
+      if (!belongs(fresh) || outOfPlace(fresh) || !beforeMore(fresh)) waiting.set(fresh.id, fresh);
       else waiting.delete(fresh.id);
     } else if (known || (belongs(fresh) && inReach(fresh))) {
       waiting.set(fresh.id, fresh);
@@ -146,17 +169,18 @@
 
   function settle() {
     for (const line of waiting.values()) {
-      if (!belongs(line)) {
+      if (!belongs(line) || (section().dataset.firstPage === "yes" && !beforeMore(line))) {
         line.remove();
         continue;
       }
       if (line.isConnected && !list().contains(line)) continue;
       const isNew = !line.isConnected;
+      if (isNew) document.getElementById(line.id)?.remove();
       place(line);
       if (isNew) line.classList.add("arrived");
     }
     waiting.clear();
-    document.getElementById("empty").hidden = list().children.length > 0;
+    shortened();
     bar();
   }
 
@@ -164,6 +188,7 @@
     let element = document.getElementById("waiting");
     if (!waiting.size) {
       if (element) element.hidden = true;
+      tell("", 0);
       return;
     }
     if (!element) {
@@ -179,6 +204,15 @@
     element.textContent = `${count} to bring in or move${urgent ? `, ${urgent} possible ${urgent === 1 ? "emergency" : "emergencies"}` : ""}. Show now (n)`;
     element.classList.toggle("emergent", urgent > 0);
     element.hidden = false;
+    tell(element.textContent, urgent);
+  }
+
+  /* For screen readers: when lines begin to wait and when an emergency joins, not at every line. */
+  let toldUrgent = 0;
+  function tell(text, urgent) {
+    const twin = document.getElementById("waiting-said");
+    if (!text || !twin.textContent || urgent > toldUrgent) twin.textContent = text;
+    toldUrgent = urgent;
   }
 
   function later() {
@@ -195,7 +229,7 @@
   async function readAnew() {
     const url = new URL(location.href);
     url.searchParams.set("lines", Math.min(500, Math.max(50, list().children.length)));
-    const response = await fetch(url).catch(() => null);
+    const response = await fetch(url, { headers: BACKGROUND }).catch(() => null);
     if (!response?.ok) return;
     if (response.redirected) {
       location.reload();
@@ -240,14 +274,46 @@
   }
 
   /* A list that htmx just put in was read some moments ago: what came since is applied again. */
-  function catchUp() {
+  function catchUp(read = section().dataset.position) {
     waiting.clear();
-    const read = section().dataset.position;
+    again(read);
+    for (const line of list().children) age(line);
+    shortened();
+    bar();
+  }
+
+  function again(read) {
     for (const [position, html] of recent) {
       if (epoch(position) === epoch(read) && number(position) > number(read)) take(html, position);
     }
-    for (const line of list().children) age(line);
-    bar();
+  }
+
+  /* The next page was put below. A line that moved meanwhile may be there twice; the newer stays. */
+  function appended(read) {
+    const all = new Map();
+    for (const line of [...list().children]) {
+      const had = all.get(line.id);
+      if (!had) all.set(line.id, line);
+      else if (had.dataset.position && !older(had.dataset.position, read)) line.remove();
+      else {
+        const focus = had.contains(document.activeElement);
+        line.querySelector(".pick input").checked = had.querySelector(".pick input").checked;
+        had.replaceWith(line);
+        if (focus) line.querySelector("a.open").focus({ preventScroll: true });
+        waiting.delete(line.id);
+        if (outOfPlace(line)) waiting.set(line.id, line);
+        all.set(line.id, line);
+      }
+    }
+    for (const line of list().children) {
+      const waits = waiting.get(line.id);
+      if (waits && waits !== line && older(waits.dataset.position, read)) waiting.delete(line.id);
+      line.dataset.position ??= read;
+      age(line);
+    }
+    again(read);
+    shortened();
+    later();
   }
 
   function connect() {
@@ -279,7 +345,7 @@
 
   async function reconnect() {
     try {
-      const response = await fetch("/session");
+      const response = await fetch("/session", { headers: BACKGROUND });
       if (response.redirected || response.status === 401) {
         location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
         return;
@@ -312,10 +378,20 @@
     for (const line of list().children) age(line);
     later();
   }, 5000);
+  let lastPage = null;
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.target.id === "worklist") catchUp();
-    else for (const line of list().children) age(line);
+    else if (event.detail.target?.id === "lines") {
+      // The event comes once for each new line.
+      if (event.detail.xhr === lastPage) return;
+      lastPage = event.detail.xhr;
+      const page = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html");
+      appended(page.getElementById("worklist")?.dataset.position ?? section().dataset.position);
+    } else for (const line of list().children) age(line);
   });
+  for (const failed of ["htmx:responseError", "htmx:sendError"]) {
+    document.addEventListener(failed, () => delete document.querySelector("#more a")?.dataset.clicked);
+  }
   window.addEventListener("pagehide", () => source && source.close());
   window.addEventListener("pageshow", (event) => {
     if (event.persisted) location.reload();
@@ -335,10 +411,10 @@
         place(fresh);
       }
     }
-    document.getElementById("empty").hidden = list().children.length > 0;
+    shortened();
     bar();
   }
-  window.carelane = { own };
+  window.carelane = { own, showMore };
 
   for (const line of list().children) age(line);
   connect();

@@ -184,7 +184,7 @@
     const link = all[next].querySelector("a.open");
     link.focus({ preventScroll: true });
     all[next].scrollIntoView({ block: "nearest" });
-    if (by > 0 && next >= all.length - 3) document.querySelector("#more a")?.click();
+    if (by > 0 && next >= all.length - 3) window.carelane.showMore();
   }
 
   function current(name) {

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from sqlalchemy import Engine
 
 from dashboard import accounts
@@ -264,6 +264,94 @@ def test_more_lines_come_below_and_stay(worklist: Callable[[], Page], store: Sto
 
     expect(page.locator("#lines > li").first).to_have_id(f"m-{urgent}")
     expect(page.locator("#lines > li")).to_have_count(61)
+
+
+def test_an_emptied_page_brings_the_rest_and_does_not_say_that_nothing_is_open(
+    worklist: Callable[[], Page], store: Store
+) -> None:
+    made = [store.labelled(minutes_ago=200 - n) for n in range(60)]
+    page = worklist()
+    expect(page.locator("#lines > li")).to_have_count(50)
+    page.evaluate("document.querySelectorAll('.pick input').forEach(box => box.checked = true)")
+
+    press(page, "d")
+
+    expect(page.locator("#lines > li")).to_have_count(10)
+    expect(page.locator(f"#m-{made[50]}")).to_be_visible()
+    expect(page.locator("#empty")).to_be_hidden()
+    assert store.read(made[49]).status == "done"
+
+
+def ids_shown(page: Page) -> list[str]:
+    found: list[str] = page.locator("#lines > li").evaluate_all("all => all.map(each => each.id)")
+    return found
+
+
+def test_a_line_that_moves_past_the_pages_end_leaves_and_comes_once_with_the_next_page(
+    worklist: Callable[[], Page], store: Store
+) -> None:
+    first = store.labelled(urgency=Urgency.URGENT, minutes_ago=300)
+    made = [store.labelled(minutes_ago=200 - n) for n in range(60)]
+    mover = store.labelled(urgency=Urgency.URGENT, minutes_ago=1)
+    page = worklist()
+    expect(page.locator(f"#m-{mover}")).to_be_visible()
+
+    store.label(mover)
+    expect(page.locator(f"#m-{mover}")).to_have_count(0)
+    unseen = store.labelled()
+    page.get_by_role("link", name="Show more").click()
+
+    expect(page.locator("#lines > li")).to_have_count(63)
+    order = [first, *made, mover, unseen]
+    assert ids_shown(page) == [f"m-{each}" for each in order]
+
+
+def test_a_line_that_changed_while_the_next_page_was_read_is_there_once_and_as_it_is_now(
+    worklist: Callable[[], Page], store: Store
+) -> None:
+    made = [store.labelled(minutes_ago=200 - n) for n in range(60)]
+    page = worklist()
+    moved = page.locator(f"#m-{made[55]}")
+
+    def meanwhile(route: Route) -> None:
+        answer = route.fetch()  # read before the change, shown after it
+        store.label(made[55], urgency=Urgency.EMERGENT)
+        expect(moved).to_contain_text("Emergent")
+        route.fulfill(response=answer)
+
+    page.route("**/?after=*", meanwhile)
+    page.get_by_role("link", name="Show more").click()
+
+    expect(page.locator("#lines > li")).to_have_count(60)
+    expect(moved).to_have_count(1)
+    expect(moved).to_contain_text("Emergent")
+    expect(page.locator("#lines > li").first).to_have_id(f"m-{made[55]}")
+
+
+def test_a_filter_keeps_the_keyboards_focus(worklist: Callable[[], Page], store: Store) -> None:
+    store.labelled(category="billing")
+    page = worklist()
+    chosen = page.get_by_label("Category", exact=True)
+
+    chosen.focus()
+    chosen.select_option("refill")
+
+    expect(page.locator("#empty")).to_be_visible()
+    expect(chosen).to_be_focused()
+
+
+def test_that_lines_wait_is_told_to_a_screen_reader(
+    worklist: Callable[[], Page], store: Store
+) -> None:
+    line = store.labelled(minutes_ago=60)
+    page = worklist()
+    page.locator(f"#m-{line}").hover()
+
+    store.message("I have chest pain", flags=[FLAG])
+
+    said = page.locator("#waiting-said")
+    expect(said).to_contain_text("1 possible emergency")
+    expect(said).to_have_attribute("role", "status")
 
 
 def test_the_message_page_is_worked_by_keys_too(worklist: Callable[[], Page], store: Store) -> None:
