@@ -92,6 +92,7 @@ class Hub:
         render_lines: Callable[[Sequence[UUID]], str],
         render_counts: Callable[[], str | None],  # None: not counted anew, ask again later
     ) -> None:
+        self.heartbeat_s = HEARTBEAT_S
         self._listener = Listener(settings, "carelane dashboard", CHANNEL_MESSAGES)
         self._render_lines = render_lines
         self._render_counts = render_counts
@@ -131,9 +132,19 @@ class Hub:
         with self._lock:
             return len(self._viewers)
 
-    def stream(self, since: str | None, until: float) -> Iterator[bytes]:
-        """The events after position `since`, then new ones, until the clock shows `until`."""
+    def stream(
+        self,
+        since: str | None,
+        until: float,
+        still_may: Callable[[], bool] = lambda: True,
+    ) -> Iterator[bytes]:
+        """The events after position `since`, then new ones, until the clock shows `until`.
+
+        `still_may` is asked at every heartbeat, also when events leave no room for one; the stream
+        ends when it says no.
+        """
         viewer = Viewer()
+        asked_at = time.monotonic()
         with self._lock:
             missed = self._missed(since)
             self._viewers.add(viewer)
@@ -145,9 +156,13 @@ class Hub:
             if not self.connected.is_set():
                 yield _LOST
             while not closing and time.time() < until:
-                body = viewer.take(min(HEARTBEAT_S, max(0.1, until - time.time())))
+                body = viewer.take(min(self.heartbeat_s, max(0.1, until - time.time())))
                 if body is None:
                     break
+                if time.monotonic() - asked_at >= self.heartbeat_s:
+                    if not still_may():
+                        break
+                    asked_at = time.monotonic()
                 yield body
         finally:
             with self._lock:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import time
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -21,10 +22,15 @@ from dashboard import accounts
 from dashboard.accounts import User
 from dashboard.permissions import Access, asked_by, may
 from shared.database import transaction
+from shared.errors import StoreError
 from shared.settings import Settings
 
 #: The cookie is written again at most so often.
 _TOUCH_S: Final = 60
+
+#: A request of the page's own, without anybody doing anything, carries this header. It can only
+#: keep a session from being renewed; it opens nothing.
+_BACKGROUND: Final = "X-Carelane-Background"
 
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
@@ -113,9 +119,29 @@ def _signed_in(engine: Engine, settings: Settings) -> User | None:
         session.clear()
         return None
     # A page left open keeps its stream; only what a person does keeps the session.
-    if idle_s > _TOUCH_S and request.endpoint != "live.stream":
+    by_itself = request.endpoint == "live.stream" or _BACKGROUND in request.headers
+    if idle_s > _TOUCH_S and not by_itself:
         session["seen_at"] = now
     return found
+
+
+def watch(engine: Engine, access: Access) -> Callable[[], bool]:
+    """A question for a long answer to ask now and then: may this request's user still have it?"""
+    asked = user()
+
+    def still_may() -> bool:
+        try:
+            with transaction(engine) as connection:
+                found = accounts.find_user(connection, asked.id)
+        except StoreError:
+            return True  # nothing new comes out of Postgres either; asked again soon
+        return (
+            found is not None
+            and hmac.compare_digest(found.fingerprint, asked.fingerprint)
+            and may(found.role, access)
+        )
+
+    return still_may
 
 
 def _check_csrf() -> None:

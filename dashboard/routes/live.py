@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request, session
 
 from dashboard.context import context
 from dashboard.permissions import Access, asks
+from dashboard.session import watch
 
 blueprint = Blueprint("live", __name__)
 
@@ -19,7 +20,8 @@ _LONGEST_S = 600
 @asks(Access.READ_MESSAGES)
 def stream() -> Response:
     """Server-sent events: changed lines, and "resync" when the page must read anew."""
-    settings = context().settings
+    shared = context()
+    settings = shared.settings
     ends = (
         session["seen_at"] + settings.session_idle_s + 1,
         session["started_at"] + settings.session_max_s + 1,
@@ -28,7 +30,7 @@ def stream() -> Response:
     # Plain header and argument: the browser sends the first when it comes back by itself.
     since = request.headers.get("Last-Event-ID") or request.args.get("since")
     return Response(
-        context().hub.stream(since, min(ends)),
+        shared.hub.stream(since, min(ends), watch(shared.engine, Access.READ_MESSAGES)),
         mimetype="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, text
 
+from dashboard import accounts
 from dashboard.live import Hub
 from dashboard.permissions import Role
 from shared.database import transaction
@@ -185,6 +186,38 @@ def test_counts_that_were_put_off_are_told_later_without_another_change(
 
 def test_a_stream_needs_somebody_signed_in(app: Flask, settings: Settings) -> None:
     assert app.test_client().get("/live").status_code == 401
+
+
+def change_password(engine: Engine, name: str) -> None:
+    accounts.reset_password(engine, name)
+
+
+def disable(engine: Engine, name: str) -> None:
+    accounts.set_enabled(engine, name, False)
+
+
+def take_the_role(engine: Engine, name: str) -> None:
+    accounts.set_role(engine, name, Role.OPERATIONS)
+
+
+@pytest.mark.parametrize("lose_access", [change_password, disable, take_the_role])
+def test_an_open_stream_ends_soon_after_its_reader_lost_access(
+    signed_in: SignedIn, hub: Hub, engine: Engine, lose_access: Callable[[Engine, str], None]
+) -> None:
+    hub.heartbeat_s = 0.2
+    person = signed_in(Role.CLINICIAN)
+    answer = person.get("/live", buffered=False)
+    body = iter(answer.response)
+    seen = b""
+    while seen.count(b": still here") < 2:  # asked, and still let in
+        seen += next(body)  # type: ignore[operator]
+
+    lose_access(engine, person.name)
+
+    given_up_at = time.monotonic() + 20
+    for _ in body:
+        assert time.monotonic() < given_up_at, "the stream went on"
+    answer.close()
 
 
 def test_the_page_names_the_place_from_which_its_stream_goes_on(
