@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, Engine, Row, func, select, text, update
+from sqlalchemy import Connection, Engine, Row, func, null, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from dashboard import audit
@@ -89,6 +90,38 @@ def reset_password(engine: Engine, name: str, *, by: str = "command line") -> st
             raise InvalidInput(f"there is no user {name!r}; `carelane users list` shows them")
         audit.record(connection, by, Action.PASSWORD_CHANGED, user=normal_name(name), reset=True)
     return password
+
+
+def set_enabled(engine: Engine, name: str, enabled: bool, *, by: str = "command line") -> None:
+    """Let `name` sign in, or end the user's sessions and let them in no more.
+
+    Raises:
+        InvalidInput: there is no such user.
+    """
+    action = Action.USER_ENABLED if enabled else Action.USER_DISABLED
+    disabled_at = null() if enabled else func.coalesce(users.c.disabled_at, func.now())
+    _change_user(engine, name, {"disabled_at": disabled_at}, action, by)
+
+
+def set_role(engine: Engine, name: str, role: Role, *, by: str = "command line") -> None:
+    """Give `name` another role, from the next request on.
+
+    Raises:
+        InvalidInput: there is no such user.
+    """
+    values = {"role": role.value}
+    _change_user(engine, name, values, Action.ROLE_CHANGED, by, role=role.value)
+
+
+def _change_user(
+    engine: Engine, name: str, values: Mapping[str, Any], action: Action, by: str, **detail: Any
+) -> None:
+    user = normal_name(name)
+    statement = update(users).where(users.c.name == user).values(values)
+    with transaction(engine) as connection:
+        if not connection.execute(statement.returning(users.c.id)).first():
+            raise InvalidInput(f"there is no user {user!r}; `carelane users list` shows them")
+        audit.record(connection, by, action, user=user, **detail)
 
 
 def normal_name(name: str) -> str:

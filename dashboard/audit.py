@@ -20,6 +20,9 @@ class Action(StrEnum):
     SIGNED_OUT = "signed_out"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105  a name, not a password
     USER_ADDED = "user_added"
+    USER_DISABLED = "user_disabled"
+    USER_ENABLED = "user_enabled"
+    ROLE_CHANGED = "role_changed"
     MESSAGE_READ = "message_read"
     SEARCHED = "searched"
     ACCEPTED = "accepted"  # the label that was there is right

@@ -45,6 +45,31 @@ def reset(name: str) -> None:
     _show(name, accounts.reset_password(_engine(), name))
 
 
+@users.command("disable")
+@click.argument("name")
+def disable(name: str) -> None:
+    """End a user's sessions and let them in no more; what they did stays in the audit log."""
+    accounts.set_enabled(_engine(), name, False)
+    click.echo(f"{accounts.normal_name(name)} cannot sign in any more.")
+
+
+@users.command("enable")
+@click.argument("name")
+def enable(name: str) -> None:
+    """Let a disabled user sign in again, with the password they had."""
+    accounts.set_enabled(_engine(), name, True)
+    click.echo(f"{accounts.normal_name(name)} can sign in.")
+
+
+@users.command("role")
+@click.argument("name")
+@click.argument("role", type=click.Choice([role.value for role in Role]))
+def change_role(name: str, role: str) -> None:
+    """Give a user another role, at once."""
+    accounts.set_role(_engine(), name, Role(role))
+    click.echo(f"{accounts.normal_name(name)} is now {role}.")
+
+
 @users.command("seed")
 def seed() -> None:
     """Make a first user where there is none yet (used by `make run`)."""

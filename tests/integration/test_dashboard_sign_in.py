@@ -5,17 +5,20 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner, Result
 from flask import Flask
 from sqlalchemy import Engine, update
 
 from dashboard import accounts
 from dashboard.app import create_app
+from dashboard.cli import users as users_cli
 from dashboard.permissions import Access, Role, asked_by
 from shared.database import transaction
 from shared.errors import InvalidInput, SettingsError
 from shared.settings import Settings
 from shared.tables import audit_log, users
 from tests.dashboard_pages import PASSWORD, Person, Store, add_user
+from tests.services import environment
 
 pytestmark = pytest.mark.integration
 
@@ -115,6 +118,69 @@ def test_a_session_ends_when_nothing_is_done_and_when_it_is_old(signed_in: Signe
             session[name] = int(time.time()) - seconds
 
         assert person.get("/").headers["Location"].startswith("/sign-in")
+
+
+@pytest.mark.parametrize(
+    ("headers", "renewed"), [({}, True), ({"X-Carelane-Background": "1"}, False)]
+)
+def test_what_a_page_reads_by_itself_does_not_keep_the_session(
+    signed_in: SignedIn, headers: dict[str, str], renewed: bool
+) -> None:
+    person = signed_in(Role.LEAD)
+    seen_at = int(time.time()) - 600
+    with person.client.session_transaction() as session:
+        session["seen_at"] = seen_at
+
+    assert person.get("/operations", headers=headers).status_code == 200
+
+    with person.client.session_transaction() as session:
+        assert (session["seen_at"] > seen_at) is renewed
+
+
+def test_the_operations_page_marks_that_it_is_read_again_by_itself(signed_in: SignedIn) -> None:
+    page = signed_in(Role.LEAD).get("/operations").text
+
+    assert """hx-headers='{"X-Carelane-Background": "1"}'""" in page
+
+
+def users_command(settings: Settings, *words: str) -> Result:
+    return CliRunner().invoke(users_cli, list(words), env=environment(settings))
+
+
+def test_a_user_is_disabled_and_let_in_again_from_the_command_line(
+    signed_in: SignedIn, settings: Settings, store: Store
+) -> None:
+    person = signed_in(Role.CLINICIAN)
+
+    assert users_command(settings, "disable", person.name.upper()).exit_code == 0
+    assert person.get("/").status_code == 302
+    assert person.sign_in().status_code == 403
+    assert users_command(settings, "enable", person.name).exit_code == 0
+    assert person.sign_in().status_code == 302
+
+    entries = [row for row in store.rows(audit_log, actor="command line") if row.detail]
+    assert [(row.action, row.detail["user"]) for row in entries] == [
+        ("user_disabled", person.name),
+        ("user_enabled", person.name),
+    ]
+
+
+def test_another_role_holds_from_the_next_request_on(
+    signed_in: SignedIn, settings: Settings, store: Store
+) -> None:
+    person = signed_in(Role.CLINICIAN)
+    assert person.get("/").status_code == 200
+
+    assert users_command(settings, "role", person.name, "operations").exit_code == 0
+
+    assert person.get("/").status_code == 403
+    (entry,) = store.rows(audit_log, action="role_changed")
+    assert entry.detail == {"user": person.name, "role": "operations"}
+
+
+def test_changing_a_user_who_is_not_there_says_so(settings: Settings, engine: Engine) -> None:
+    with pytest.raises(InvalidInput, match="there is no user 'nobody'"):
+        accounts.set_enabled(engine, "nobody", False)
 
 
 def test_a_new_password_ends_the_sessions_of_the_old_one(
