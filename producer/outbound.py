@@ -40,7 +40,7 @@ class _GuardedBackend(httpcore.SyncBackend):
 def _public_address(host: str, port: int) -> str:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter: empty or endless parts of a name
         raise httpcore.ConnectError(f"the name {host} cannot be resolved") from error
     addresses = [str(each[4][0]) for each in found]
     for address in addresses:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 from sqlalchemy import Engine
@@ -61,10 +62,8 @@ class WebhookProcess:
             standing = store.find_standing(connection, due.source, due.message_id)
         if standing is None:  # deleted meanwhile, and the call with it
             return
-        body = webhooks.body_of(due, describe(standing, self._taxonomy, self._settings))
-        headers = webhooks.signed_headers(due, body, datetime.now(UTC), self._hmac_key)
         started = time.monotonic()
-        outcome, delivered = self._caller.post(due.url, body, headers)
+        outcome, delivered = self._post(due, standing)
         with transaction(self._engine) as connection:
             webhooks.note(connection, due, outcome, delivered=delivered)
         logger.log(
@@ -78,6 +77,15 @@ class WebhookProcess:
                 "duration_ms": round((time.monotonic() - started) * 1000, 1),
             },
         )
+
+    def _post(self, due: Due, standing: dict[str, Any]) -> tuple[str, bool]:
+        try:
+            body = webhooks.body_of(due, describe(standing, self._taxonomy, self._settings))
+            headers = webhooks.signed_headers(due, body, datetime.now(UTC), self._hmac_key)
+            return self._caller.post(due.url, body, headers)
+        except Exception:  # noqa: BLE001  whatever one call runs into must not end the others
+            logger.exception("webhook broke", extra={"webhook": due.webhook_id})
+            return "error", False
 
     def forget(self) -> None:
         """Delete what was settled long ago."""

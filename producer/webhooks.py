@@ -11,7 +11,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import ipaddress
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,16 +111,42 @@ def check_url(url: str, *, allow_private: bool) -> None:
     """Refuse what must not be called; where the name leads is checked again at every call.
 
     Raises:
-        InvalidInput: not an https address (http too where private networks are allowed).
+        InvalidInput: not an https address (http too where private networks are allowed), or one
+            that cannot be written into a request as it stands.
     """
-    parts = urlsplit(url)
+    if not _VISIBLE_ASCII.fullmatch(url):
+        raise InvalidInput(
+            f"{url!r} cannot be a webhook: write names in their ASCII form (xn--...), and what "
+            "else is not ASCII, or is a space, percent-encoded"
+        )
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise InvalidInput(f"{url!r} cannot be a webhook: {error}") from error
     schemes = ("https", "http") if allow_private else ("https",)
-    if parts.scheme not in schemes or not parts.hostname:
+    if parts.scheme not in schemes or not host:
         raise InvalidInput(
             f"{url!r} cannot be a webhook: it must begin with https:// and name a host"
         )
+    if not _is_host(host):
+        raise InvalidInput(f"{url!r} cannot be a webhook: {host!r} is no host's name or address")
     if parts.username or parts.password or parts.fragment:
         raise InvalidInput("a webhook's address must not have a user, a password or a fragment")
+
+
+_VISIBLE_ASCII: Final = re.compile(r"[!-~]*")
+_HOST_NAME: Final = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
+
+
+def _is_host(host: str) -> bool:
+    if ":" not in host:
+        return len(host) <= 253 and _HOST_NAME.fullmatch(host) is not None
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def signing_secret(webhook_id: int, salt: str, hmac_key: str) -> str:

@@ -286,6 +286,30 @@ def test_two_processes_make_each_call_once(
     assert len(portal.calls) == 30
 
 
+@pytest.mark.parametrize("bad", ["http://a..b/", "http://portal.example/ü", "gopher://x/"])
+def test_a_call_that_cannot_be_made_fails_alone(
+    engine: Engine, trying_out: Settings, portal: PortalServer, bad: str
+) -> None:
+    # As one that an earlier version took.
+    change(engine, "INSERT INTO webhooks (source, url, salt) VALUES (:s, :u, 'x')", s=SOURCE, u=bad)
+    _webhook(engine, portal.url)
+    _labelled(engine)
+
+    _step(engine, trying_out)
+
+    assert len(portal.calls) == 1
+    found = rows(
+        engine,
+        "SELECT outcome, next_at > now() AS later, delivered_at IS NOT NULL AS delivered "
+        "FROM webhook_deliveries ORDER BY webhook_id",
+    )
+    assert [(row.outcome, row.later, row.delivered) for row in found] == [
+        (found[0].outcome, True, False),
+        ("204", False, True),
+    ]
+    assert found[0].outcome in ("error", "connection")
+
+
 def test_old_calls_are_forgotten_and_open_ones_kept(
     engine: Engine, trying_out: Settings, portal: PortalServer
 ) -> None:

@@ -82,6 +82,42 @@ def test_other_than_plain_https_addresses_are_refused(url: str) -> None:
         check_url(url, allow_private=False)
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://a..b/", "host"),
+        ("https://.portal.example/", "host"),
+        (f"https://{'a' * 64}.example/", "host"),
+        ("https://[::zz]/", "cannot be a webhook"),
+        ("https://[::1/", "cannot be a webhook"),
+        ("https://portal.example:99999/", "cannot be a webhook"),
+        ("https://portal.example/ü", "ASCII"),
+        ("https://pörtal.example/", "ASCII"),
+        ("https://portal.example/a b", "ASCII"),
+        ("https://portal.example/a\nb", "ASCII"),
+    ],
+)
+def test_an_address_that_no_request_can_carry_is_refused(url: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        check_url(url, allow_private=False)
+
+
+def test_names_in_ascii_form_and_addresses_are_taken() -> None:
+    for host in ("xn--prtal-jua.example", "portal.example.", "[2606:2800:21f::1]", "93.184.215.14"):
+        check_url(f"https://{host}/h%C3%BC", allow_private=False)
+
+
+def test_a_name_that_cannot_be_one_is_a_failed_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What the resolver does with a name before it asks anybody.
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: host.encode("idna"))
+    caller = Caller(allow_private=False)
+
+    outcome = caller.post("https://a..b/", b"{}", {})
+
+    caller.close()
+    assert outcome == ("connection", False)
+
+
 def test_plain_http_is_for_trying_out() -> None:
     check_url("http://127.0.0.1:9000/hook", allow_private=True)
     check_url("https://portal.example.org:8443/hook?x=1", allow_private=False)
