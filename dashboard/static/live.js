@@ -372,7 +372,7 @@
   document.addEventListener("focusout", () => setTimeout(later, 50));
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, textarea, select");
-    if (event.key === "n" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) settle();
+    if (event.key === "n" && !typing && window.carelane.keysOn() && !event.ctrlKey && !event.metaKey && !event.altKey) settle();
   });
   setInterval(() => {
     for (const line of list().children) age(line);
@@ -414,7 +414,7 @@
     shortened();
     bar();
   }
-  window.carelane = { own, showMore };
+  window.carelane = { own, showMore, keysOn: () => true };
 
   for (const line of list().children) age(line);
   connect();

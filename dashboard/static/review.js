@@ -10,6 +10,7 @@
   const work = () => (page || section())?.dataset.mayWork === "yes";
   let undoToken = null;
   let changing = [];
+  let shown = {}; // what the change form had chosen when it opened
 
   const csrf = () => JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRF-Token"];
   const lines = () => [...(list()?.children ?? [])];
@@ -116,11 +117,14 @@
     const form = document.getElementById("change-form");
     form.reset();
     const line = ids.length === 1 ? document.getElementById(`m-${ids[0]}`) || page : null;
+    shown = {};
     if (line) {
       const first = line.dataset.categories.trim().split(" ")[0];
       for (const [name, value] of [["category", first], ["urgency", line.dataset.urgency]]) {
         const box = value && form.querySelector(`[name=${name}][value="${CSS.escape(value)}"]`);
-        if (box) box.checked = true;
+        if (!box) continue;
+        box.checked = true;
+        shown[name] = value;
       }
     }
     const title = ids.length === 1 ? "Change the label" : `Change ${ids.length} labels`;
@@ -131,9 +135,12 @@
 
   function saveChange(event) {
     event.preventDefault();
-    const fields = Object.fromEntries(new FormData(event.target));
+    // Only what was changed: a label's further categories and its pool stay as they are.
+    const all = Object.entries(Object.fromEntries(new FormData(event.target)));
+    const fields = all.filter(([name, value]) => value !== shown[name] && value !== (name === "pool" ? "keep" : ""));
     change.close();
-    decide("corrected", fields, changing);
+    if (fields.some(([name]) => name !== "reason")) decide("corrected", Object.fromEntries(fields), changing);
+    else say("Nothing was changed: choose a category, an urgency or a pool.", null, true);
   }
 
   if (change) {
@@ -197,6 +204,29 @@
     decide("assigned", { to: current("assignee") === me ? "nobody" : "me" });
   }
 
+  // Speech input and tremor type letters that nobody meant; each user can turn the keys off here.
+  const KEYS = `carelane-keys:${(page || section())?.dataset.user}`;
+  function keysOn() {
+    try {
+      return localStorage.getItem(KEYS) !== "off";
+    } catch {
+      return true; // a browser that stores nothing
+    }
+  }
+  const keysBox = document.getElementById("keys-on");
+  if (keysBox) {
+    keysBox.checked = keysOn();
+    keysBox.addEventListener("change", () => {
+      try {
+        localStorage.setItem(KEYS, keysBox.checked ? "on" : "off");
+      } catch {
+        keysBox.checked = true;
+        say("This browser does not keep the choice, so the keys stay on.", null, true);
+      }
+    });
+  }
+  if (window.carelane) window.carelane.keysOn = keysOn;
+
   const urgencies = { 1: "emergent", 2: "urgent", 3: "routine" };
   const keys = {
     j: () => step(1),
@@ -226,6 +256,7 @@
       if (event.key === "Escape") event.target.blur();
       return;
     }
+    if (event.key !== "Escape" && !keysOn()) return;
     const act = urgencies[event.key]
       ? () => decide("corrected", { urgency: urgencies[event.key] })
       : keys[event.key];
@@ -243,10 +274,8 @@
     else if (what === "help") help?.showModal();
     else if (what === "assigned") assign();
     else if (what === "undo") undo();
+    else if (what === "assign-to") decide("assigned", { to: document.getElementById("assign-to").value });
     else decide(what);
-  });
-  document.addEventListener("change", (event) => {
-    if (event.target.id === "assign-to") decide("assigned", { to: event.target.value });
   });
 
   // A decision on a message's page reloads it; what was said comes after.

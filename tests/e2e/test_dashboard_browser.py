@@ -370,6 +370,67 @@ def test_the_message_page_is_worked_by_keys_too(worklist: Callable[[], Page], st
     expect(page.locator("#help")).to_be_visible()
 
 
+def test_the_change_form_sends_only_what_was_changed(
+    worklist: Callable[[], Page], store: Store
+) -> None:
+    message_id = store.message()
+    store.label(message_id, categories=["results", "billing"], pool="clinician")
+    page = worklist()
+    line = page.locator(f"#m-{message_id}")
+
+    press(page, "j", "c", "2", "Enter")
+
+    expect(line).to_contain_text("Urgent")
+    expect(line).to_have_attribute("data-categories", "results billing ")
+    expect(line).to_have_attribute("data-pool", "clinician")
+
+
+def test_choosing_an_assignee_by_arrow_key_gives_nothing_away_before_the_button(
+    worklist: Callable[[], Page], store: Store, engine: Engine
+) -> None:
+    add_user(engine, "bob", Role.CLINICIAN)
+    message_id = store.labelled()
+    page = worklist()
+    page.goto(f"/messages/{message_id}")
+    page.wait_for_load_state("load")
+    posts: list[str] = []
+    page.on("request", lambda sent: posts.append(sent.url) if sent.method == "POST" else None)
+
+    page.get_by_label("Taken by").focus()
+    press(page, "ArrowDown", "ArrowDown")
+    expect(page.get_by_label("Taken by")).to_have_value("bob")
+    assert posts == []
+    page.get_by_role("button", name="Give", exact=True).click()
+
+    expect(page.locator("#said")).to_contain_text("Assigned.")
+    assert store.read(message_id).assignee == "bob"
+
+
+def test_keys_of_one_character_can_be_turned_off_and_on(
+    worklist: Callable[[], Page], store: Store
+) -> None:
+    message_id = store.labelled()
+    page = worklist()
+    page.get_by_role("button", name="Keys").click()
+    page.locator("#keys-on").uncheck()
+    press(page, "Escape")
+    page.reload()
+    page.wait_for_load_state("load")
+
+    page.locator(f"#m-{message_id} a.open").focus()
+    press(page, "x", "1", "?", "d")
+    expect(page.locator("#help")).to_be_hidden()
+    expect(page.locator("#bulk")).to_be_hidden()
+    page.get_by_role("button", name="Keys").click()
+    page.locator("#keys-on").check()
+    press(page, "Escape")
+    page.locator(f"#m-{message_id} a.open").focus()
+    press(page, "1")
+
+    expect(page.locator(f"#m-{message_id}")).to_contain_text("Emergent")
+    assert store.read(message_id).status == "labelled"
+
+
 def test_an_open_message_turns_from_processing_into_its_label(
     worklist: Callable[[], Page], store: Store
 ) -> None:
