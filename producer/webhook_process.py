@@ -7,9 +7,8 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 from sqlalchemy import Engine
@@ -29,33 +28,83 @@ from shared.taxonomy import Taxonomy
 
 logger = logging.getLogger(__name__)
 
-_THREADS = 8
+#: Portals that are called at once, and calls at once to each: one that hangs holds its own only.
+_PORTALS = 8
+_LANES = 4
+_THREADS = _PORTALS * _LANES
+#: Threads use the database for moments; they take turns.
+_CONNECTIONS = 9
 _POLL_S = 2.0
+#: While calls are under way, the table is looked at so often.
+_BUSY_POLL_S = 0.2
 _FORGET_EVERY_S = 3_600.0
 
 
 class WebhookProcess:
-    """Claims due calls and makes them, some at a time."""
+    """Claims due calls and makes them, some at a time.
 
-    def __init__(self, engine: Engine, caller: Caller, settings: Settings) -> None:
+    A webhook's next calls are claimed when its last ones are through, and only as many webhooks as
+    there are threads for: nothing waits in line with its claim running out.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        caller: Caller,
+        settings: Settings,
+        stop: threading.Event | None = None,
+    ) -> None:
         self._engine = engine
         self._caller = caller
         self._settings = settings
+        self._stop = stop or threading.Event()
         self._taxonomy = Taxonomy.load(settings.taxonomy_path)
         self._hmac_key = settings.require("hmac_key")
+        self._running: dict[Future[None], int] = {}  # and the webhook that each one calls
 
     def step(self, pool: ThreadPoolExecutor) -> int:
-        """Make the calls that are due now; returns how many were tried.
+        """Begin the calls that are due now, without waiting for any; returns how many.
 
         Raises:
             StoreError: the database failed; claimed calls come back after two minutes.
         """
+        self._reap()
+        busy = set(self._running.values())
+        if len(busy) >= _PORTALS:
+            return 0
         with transaction(self._engine) as connection:
-            due = webhooks.claim(connection)
-        calls = [pool.submit(self._call, each) for each in due]
-        for call in calls:
-            call.result()
+            due = webhooks.claim(connection, busy, _PORTALS - len(busy))
+        by_webhook: dict[int, list[Due]] = {}
+        for each in due:
+            by_webhook.setdefault(each.webhook_id, []).append(each)
+        for webhook_id, calls in by_webhook.items():
+            for lane in range(min(_LANES, len(calls))):
+                self._running[pool.submit(self._calls, calls[lane::_LANES])] = webhook_id
         return len(due)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether calls are under way; if so, after waiting a while for some to end."""
+        if self._running:
+            wait(self._running, timeout_s, FIRST_COMPLETED)
+        return bool(self._running)
+
+    def _reap(self) -> None:
+        for ended in [future for future in self._running if future.done()]:
+            del self._running[ended]
+
+    def _calls(self, calls: Sequence[Due]) -> None:
+        """Make these one after another."""
+        try:
+            for place, due in enumerate(calls):
+                if self._stop.is_set():
+                    with transaction(self._engine) as connection:
+                        webhooks.release(connection, calls[place:])
+                    return
+                self._call(due)
+        except StoreError as error:  # what was not noted down comes back after two minutes
+            logger.warning("database trouble", extra={"error_text": str(error)})
+        except Exception:
+            logger.exception("webhook broke", extra={"webhook": calls[0].webhook_id})
 
     def _call(self, due: Due) -> None:
         with transaction(self._engine) as connection:
@@ -78,12 +127,12 @@ class WebhookProcess:
             },
         )
 
-    def _post(self, due: Due, standing: dict[str, Any]) -> tuple[str, bool]:
+    def _post(self, due: Due, standing: store.Standing) -> tuple[str, bool]:
         try:
             body = webhooks.body_of(due, describe(standing, self._taxonomy, self._settings))
             headers = webhooks.signed_headers(due, body, datetime.now(UTC), self._hmac_key)
             return self._caller.post(due.url, body, headers)
-        except Exception:  # noqa: BLE001  whatever one call runs into must not end the others
+        except Exception:  # whatever one call runs into must not end the others
             logger.exception("webhook broke", extra={"webhook": due.webhook_id})
             return "error", False
 
@@ -104,12 +153,11 @@ def run_process(process: WebhookProcess, listener: Listener, stop: threading.Eve
                 if not listening:
                     listener.connect()
                     listening = True
-                while process.step(pool) and not stop.is_set():
-                    pass
+                process.step(pool)
                 if time.monotonic() > forget_at:
                     process.forget()
                     forget_at = time.monotonic() + _FORGET_EVERY_S
-                if not stop.is_set():
+                if not process.wait(_BUSY_POLL_S) and not stop.is_set():
                     list(listener.wait(_POLL_S))  # that something came is all it says
             except StoreError as error:
                 logger.warning("database trouble", extra={"error_text": str(error)})
@@ -130,9 +178,10 @@ def run_command() -> None:
     settings = Settings.from_env(os.environ)
     logs.configure("webhooks", settings.log_level)
     caller = Caller(allow_private=settings.webhooks_allow_private)
-    engine = make_engine(settings, "carelane webhooks", pool_size=_THREADS + 1)
+    engine = make_engine(settings, "carelane webhooks", pool_size=_CONNECTIONS)
     listener = Listener(settings, "carelane webhooks listener", CHANNEL_MESSAGES)
-    run_process(WebhookProcess(engine, caller, settings), listener, stop_on_signals())
+    stop = stop_on_signals()
+    run_process(WebhookProcess(engine, caller, settings, stop), listener, stop)
     caller.close()
 
 

@@ -15,7 +15,7 @@ import ipaddress
 import json
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -195,15 +195,22 @@ def body_of(due: Due, standing: dict[str, Any]) -> bytes:
 
 _CLAIM = text(
     """
-    WITH due AS (
+    WITH chosen AS MATERIALIZED (
+        SELECT w.id, w.source, w.url, w.salt FROM webhooks w
+        WHERE w.disabled_at IS NULL AND w.id <> ALL (CAST(:busy AS bigint[])) AND EXISTS (
+            SELECT FROM webhook_deliveries
+            WHERE webhook_id = w.id AND delivered_at IS NULL AND failed_at IS NULL
+              AND next_at <= now()
+        )
+        ORDER BY random() LIMIT :webhooks
+    ), due AS (
         SELECT d.id, w.id AS webhook_id, w.source, w.url, w.salt
-        FROM webhooks w CROSS JOIN LATERAL (
+        FROM chosen w CROSS JOIN LATERAL (
             SELECT id FROM webhook_deliveries
             WHERE webhook_id = w.id AND delivered_at IS NULL AND failed_at IS NULL
               AND next_at <= now()
             ORDER BY next_at LIMIT :most FOR UPDATE SKIP LOCKED
         ) d
-        WHERE w.disabled_at IS NULL
     )
     UPDATE webhook_deliveries SET attempts = attempts + 1,
         next_at = now() + make_interval(secs => :claim_s)
@@ -214,10 +221,35 @@ _CLAIM = text(
 )
 
 
-def claim(connection: Connection) -> list[Due]:
-    """The calls that are due now, some of each webhook; nobody else gets them for two minutes."""
-    rows = connection.execute(_CLAIM, {"most": _PER_WEBHOOK, "claim_s": _CLAIM_S})
+def claim(
+    connection: Connection, busy: Collection[int] = (), most_webhooks: int = 1_000
+) -> list[Due]:
+    """The calls that are due now, some of each webhook; nobody else gets them for two minutes.
+
+    Webhooks that are `busy` are left out. Of more than `most_webhooks` chance takes some, so that
+    none is always the one left over.
+    """
+    rows = connection.execute(
+        _CLAIM,
+        {
+            "busy": list(busy),
+            "webhooks": most_webhooks,
+            "most": _PER_WEBHOOK,
+            "claim_s": _CLAIM_S,
+        },
+    )
     return sorted((Due(**row) for row in rows.mappings()), key=lambda due: due.id)
+
+
+def release(connection: Connection, calls: Sequence[Due]) -> None:
+    """Give claimed calls back that were not tried."""
+    connection.execute(
+        text(
+            "UPDATE webhook_deliveries SET attempts = attempts - 1, next_at = now() "
+            "WHERE id = ANY (CAST(:ids AS bigint[])) AND delivered_at IS NULL"
+        ),
+        {"ids": [due.id for due in calls]},
+    )
 
 
 def note(connection: Connection, due: Due, outcome: str, *, delivered: bool) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,10 +22,12 @@ from sqlalchemy import Engine
 
 from producer import webhooks
 from producer.outbound import Caller
-from producer.webhook_process import WebhookProcess
+from producer.webhook_process import WebhookProcess, run_process
 from producer.webhooks import Webhook, signature, signing_secret
+from shared.contracts import CHANNEL_MESSAGES
 from shared.database import transaction
 from shared.ids import new_message_id
+from shared.notify import Listener
 from shared.settings import Settings
 from tests.integration.intake_parts import SOURCE, change, rows
 from tests.services import environment, eventually
@@ -308,6 +311,88 @@ def test_a_call_that_cannot_be_made_fails_alone(
         ("204", False, True),
     ]
     assert found[0].outcome in ("error", "connection")
+
+
+@pytest.fixture
+def dripping() -> Iterator[str]:
+    """A portal that sends one more byte of a header ten times a second, for a minute."""
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+            with suppress(OSError):
+                for _ in range(600):
+                    if over.wait(0.1):
+                        break
+                    self.wfile.write(b"x")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    over.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_portal_that_drips_does_not_outlast_a_calls_time(dripping: str) -> None:
+    caller = Caller(allow_private=True, call_s=0.5)
+
+    assert caller.post(dripping, b"{}", {}) == ("timeout", False)
+
+    caller.close()
+
+
+def test_a_slow_portal_does_not_hold_up_the_others(
+    engine: Engine, trying_out: Settings, portal: PortalServer, dripping: str
+) -> None:
+    _webhook(engine, dripping, source="slow-clinic")
+    _webhook(engine, portal.url)
+    for _ in range(20):
+        _labelled(engine, source="slow-clinic")
+    caller = Caller(allow_private=True, call_s=60)
+    stop = threading.Event()
+    process = WebhookProcess(engine, caller, trying_out, stop)
+    listener = Listener(trying_out, "test", CHANNEL_MESSAGES)
+    running = threading.Thread(target=run_process, args=(process, listener, stop))
+    running.start()
+    try:
+        tries = "SELECT 1 FROM webhook_deliveries WHERE attempts > 0"
+        eventually(lambda: rows(engine, tries), what="calls to the slow portal")
+        for _ in range(20):
+            _labelled(engine)
+        eventually(lambda: len(portal.calls) == 20, what="calls to the other", timeout_s=30)
+        slow = rows(
+            engine,
+            "SELECT outcome FROM webhook_deliveries JOIN webhooks w ON w.id = webhook_id "
+            "WHERE w.source = 'slow-clinic'",
+        )
+        assert [row.outcome for row in slow] == [None] * 20, "still waited for"
+    finally:
+        stop.set()
+        caller.close()
+        running.join(90)
+
+
+def test_what_a_stopped_process_had_claimed_is_due_at_once_again(
+    engine: Engine, trying_out: Settings, portal: PortalServer
+) -> None:
+    _webhook(engine, portal.url)
+    _labelled(engine)
+    caller, stop = Caller(allow_private=True), threading.Event()
+    stop.set()
+
+    with ThreadPoolExecutor(4) as pool:
+        WebhookProcess(engine, caller, trying_out, stop).step(pool)
+
+    caller.close()
+    (row,) = rows(engine, "SELECT attempts, next_at <= now() AS due FROM webhook_deliveries")
+    assert (portal.calls, row.attempts, row.due) == ([], 0, True)
 
 
 def test_old_calls_are_forgotten_and_open_ones_kept(
