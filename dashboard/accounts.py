@@ -48,7 +48,7 @@ class User:
     name: str
     role: Role
     must_change_password: bool
-    fingerprint: str  # changes with the password, and ends all older sessions
+    fingerprint: str  # changes with the password and at sign-out, and ends all older sessions
 
 
 class SignInRefused(InvalidInput):
@@ -92,6 +92,12 @@ def reset_password(engine: Engine, name: str, *, by: str = "command line") -> st
     return password
 
 
+def end_sessions(connection: Connection, user: User) -> None:
+    """End every session that the user has, wherever its cookie is."""
+    later = {"session_generation": users.c.session_generation + 1}
+    connection.execute(update(users).where(users.c.id == user.id).values(later))
+
+
 def set_enabled(engine: Engine, name: str, enabled: bool, *, by: str = "command line") -> None:
     """Let `name` sign in, or end the user's sessions and let them in no more.
 
@@ -100,7 +106,9 @@ def set_enabled(engine: Engine, name: str, enabled: bool, *, by: str = "command 
     """
     action = Action.USER_ENABLED if enabled else Action.USER_DISABLED
     disabled_at = null() if enabled else func.coalesce(users.c.disabled_at, func.now())
-    _change_user(engine, name, {"disabled_at": disabled_at}, action, by)
+    # A session from before must not come back to life with the user.
+    values = {"disabled_at": disabled_at, "session_generation": users.c.session_generation + 1}
+    _change_user(engine, name, values, action, by)
 
 
 def set_role(engine: Engine, name: str, role: Role, *, by: str = "command line") -> None:
@@ -230,5 +238,7 @@ def _user(row: Row[Any]) -> User:
         name=row.name,
         role=Role(row.role),
         must_change_password=row.must_change_password,
-        fingerprint=hashlib.sha256(row.password_hash.encode()).hexdigest()[:32],
+        fingerprint=hashlib.sha256(
+            f"{row.session_generation} {row.password_hash}".encode()
+        ).hexdigest()[:32],
     )

@@ -245,6 +245,8 @@ users = Table(
     Column("role", Text, nullable=False),  # clinician, lead, operations, auditor
     Column("password_hash", Text, nullable=False),  # argon2id
     Column("must_change_password", Boolean, nullable=False, server_default=text("true")),
+    # Sessions of an earlier generation are over; signing out begins the next one.
+    Column("session_generation", BigInteger, nullable=False, server_default=text("0")),
     Column("disabled_at", DateTime(timezone=True)),
     _now(),
     UniqueConstraint("name"),

@@ -43,8 +43,9 @@ def sign_in() -> Response | tuple[str, int]:
 @blueprint.post("/sign-out")
 @asks(Access.SIGNED_IN)
 def sign_out() -> Response:
-    """End the session."""
+    """End the session, and the user's others: a copied cookie is worth nothing afterwards."""
     with transaction(context().engine) as connection:
+        accounts.end_sessions(connection, sessions.user())
         audit.record(connection, sessions.user().name, Action.SIGNED_OUT)
     session.clear()
     return redirect(url_for("sign_in.form"))

@@ -183,6 +183,33 @@ def test_changing_a_user_who_is_not_there_says_so(settings: Settings, engine: En
         accounts.set_enabled(engine, "nobody", False)
 
 
+def test_after_signing_out_a_copy_of_the_cookie_lets_nobody_in(
+    signed_in: SignedIn, app: Flask
+) -> None:
+    person, copy = signed_in(Role.CLINICIAN), app.test_client()
+    cookie = person.client.get_cookie("carelane")
+    assert cookie is not None
+    copy.set_cookie("carelane", cookie.value)
+    assert copy.get("/").status_code == 200
+
+    person.post("/sign-out")
+
+    assert copy.get("/").status_code == 302
+    assert person.sign_in().status_code == 302
+    assert copy.get("/").status_code == 302
+
+
+def test_letting_a_user_in_again_does_not_revive_their_old_sessions(
+    signed_in: SignedIn, engine: Engine
+) -> None:
+    person = signed_in(Role.CLINICIAN)
+
+    accounts.set_enabled(engine, person.name, False)
+    accounts.set_enabled(engine, person.name, True)
+
+    assert person.get("/").status_code == 302
+
+
 def test_a_new_password_ends_the_sessions_of_the_old_one(
     signed_in: SignedIn, engine: Engine, app: Flask
 ) -> None:
