@@ -46,11 +46,10 @@ def index() -> str:
 
 
 def _entry_id(value: str) -> int | None:
-    if not value:
-        return None
-    if value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS:
-        return int(value)
-    abort(400, "This link's place in the log cannot be read. Open the audit log anew.")
+    fits = value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS
+    if value and not fits:
+        abort(400, "This link's place in the log cannot be read. Open the audit log anew.")
+    return int(value) if value else None
 
 
 def _message_id(value: str) -> UUID | None:
