@@ -56,6 +56,15 @@ class Round:
     trickle: Trickle
     burst: Burst
 
+    def numbers(self) -> dict[str, Any]:
+        """Everything but each message's own times."""
+        return {
+            "side": self.side,
+            "start_s": self.start_s,
+            "trickle": self.trickle.summary(),
+            "burst": self.burst.summary(),
+        }
+
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--rounds", default=3, show_default=True, help="Turns of each side.")
@@ -89,7 +98,7 @@ def main(name: str, **values: Any) -> None:
         "options": asdict(options),
         "machine": machine(),
         "summary": summary(rounds),
-        "rounds": [asdict(each) for each in rounds],
+        "rounds": [each.numbers() for each in rounds],
     }
     _RESULTS.mkdir(exist_ok=True)
     (_RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")

@@ -115,6 +115,8 @@ def _cpu(turns: Sequence[Round]) -> dict[str, Any]:
     }
     return {
         "ms_per_message_by_part": parts,
+        # What others took meanwhile is not in it, so it holds on a busy machine too.
+        "own_ms_per_message": sum(parts.values()),
         "machine_ms_per_message": per_message(lambda b: b.cpu_machine_s),
         "other_ms_per_message": per_message(
             lambda b: b.cpu_machine_s - sum(b.cpu_s_by_part.values())
@@ -158,6 +160,7 @@ def markdown(result: dict[str, Any]) -> str:
         each = ", ".join(f"{value:.1f}" for value in ratio["each_round"])
         words = f"Labels per second, {name} / peer: **{ratio['median']:.1f}** (rounds: {each})."
         lines += [words, ""]
+    lines += [*_own_cpu(sides), ""]
     lines += ["## Settled, trickle, by who settled it", "", *_tiers(sides, names), ""]
     lines += ["## CPU time of the burst, ms per message", "", *_cpu_table(sides, names), ""]
     noise = found["noise"]
@@ -168,6 +171,18 @@ def markdown(result: dict[str, Any]) -> str:
     )
     lines += [wobble, ""]
     return "\n".join(lines)
+
+
+def _own_cpu(sides: dict[str, Any]) -> list[str]:
+    own = {name: sum(s["cpu"]["ms_per_message_by_part"].values()) for name, s in sides.items()}
+    words = ", ".join(f"{name} {ms:.1f} ms" for name, ms in own.items())
+    lines = [f"CPU time of a side's own processes, a message of the burst: {words}."]
+    if _PEER in own:
+        times = ", ".join(
+            f"{own[_PEER] / ms:.1f} (peer / {n})" for n, ms in own.items() if n != _PEER
+        )
+        lines.append(f"As ratios: {times}. They hold also where the machine has other work.")
+    return lines
 
 
 def _rows(sides: dict[str, Any], names: Sequence[str]) -> Iterable[list[str]]:
