@@ -18,6 +18,7 @@ class Plan:
 
     embedded_postgres: bool
     local_sqs: bool
+    intake_queue: bool
     standin_llm: bool
     samples: bool
     intake_url: str
@@ -38,6 +39,7 @@ class Plan:
         return cls(
             embedded_postgres=settings.database_url is None,
             local_sqs=settings.local_sqs and not elsewhere,
+            intake_queue=settings.broker_url is None,  # it speaks SQS only
             standin_llm=settings.openai_api_key is None and settings.openai_base_url is None,
             samples=settings.samples == "always"
             or (settings.samples == "first" and not samples_done),
@@ -51,6 +53,7 @@ class Plan:
         wanted = {
             "postgres": self.embedded_postgres,
             "sqs": self.local_sqs,
+            "intake-queue": self.intake_queue,
             "standin": self.standin_llm,
             "samples": self.samples,
         }

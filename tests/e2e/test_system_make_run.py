@@ -224,7 +224,7 @@ def test_processes_that_are_killed_come_back_and_go_on(
     running: MakeRun, patient: Page, text_for: Callable[[bool], str]
 ) -> None:
     supervisors = set(running.pids("localstack.supervise"))
-    for words in ("worker fast", "carelane relay", "carelane sweeper"):
+    for words in ("worker fast", "carelane relay", "carelane sweeper", "carelane webhooks"):
         victims = [pid for pid in running.pids(words) if pid not in supervisors]
         assert victims
         for pid in victims:
