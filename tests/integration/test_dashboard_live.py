@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import cast
 
 import pytest
 from flask import Flask
@@ -207,10 +208,10 @@ def test_an_open_stream_ends_soon_after_its_reader_lost_access(
     hub.heartbeat_s = 0.2
     person = signed_in(Role.CLINICIAN)
     answer = person.get("/live", buffered=False)
-    body = iter(answer.response)
+    body = iter(cast("Iterable[bytes]", answer.response))
     seen = b""
     while seen.count(b": still here") < 2:  # asked, and still let in
-        seen += next(body)  # type: ignore[operator]
+        seen += next(body)
 
     lose_access(engine, person.name)
 
@@ -230,9 +231,9 @@ def test_the_page_names_the_place_from_which_its_stream_goes_on(
     message_id = store.message()
     answer = person.get(f"/live?since={position}", buffered=False)
 
-    body = iter(answer.response)
+    body = iter(cast("Iterable[bytes]", answer.response))
     seen = ""
     while str(message_id) not in seen:
-        seen += next(body).decode()  # type: ignore[union-attr]
+        seen += next(body).decode()
     answer.close()
     assert "resync" not in seen
