@@ -1,6 +1,7 @@
 """Keeps long claims alive: prolongs their lease in Postgres and their invisibility in SQS.
 
-An LLM call may outlast both. One thread per process beats for all claims in hand; a claim that
+An LLM call may outlast both. One thread per process beats for the leases of all claims in hand, and
+another for their visibility, so that an SQS that swallows packets holds up no lease. A claim that
 turns out to be lost is told so, and pays for nothing more.
 """
 
@@ -48,7 +49,7 @@ class Heartbeat:
         self._held: dict[str, Held] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._started = False
 
     @contextmanager
     def keep(self, owner: str, delivery: Delivery) -> Iterator[Held]:
@@ -56,9 +57,7 @@ class Heartbeat:
         held = Held(owner, delivery)
         with self._lock:
             self._held[owner] = held
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
-                self._thread.start()
+            self._start()
         try:
             yield held
         finally:
@@ -69,14 +68,28 @@ class Heartbeat:
         """Stop beating."""
         self._stop.set()
 
-    def _run(self) -> None:
+    def _start(self) -> None:
+        if self._started:
+            return
+        self._started = True
+        for name, beat in (("leases", self.extend_lease), ("visibility", self.extend_visibility)):
+            threading.Thread(
+                target=self._run, args=(beat,), name=f"heartbeat-{name}", daemon=True
+            ).start()
+
+    def _run(self, beat: Callable[[Held], None]) -> None:
         while not self._stop.wait(self._lease_s / 3):
             with self._lock:
                 all_held = list(self._held.values())
             for held in all_held:
-                self._beat(held)
+                try:
+                    beat(held)
+                except Exception as error:
+                    # Without this thread, every claim in hand would lapse.
+                    logger.exception("a beat failed", extra={"error": type(error).__name__})
 
-    def _beat(self, held: Held) -> None:
+    def extend_lease(self, held: Held) -> None:
+        """Prolong a claim's lease in Postgres."""
         try:
             with transaction(self._engine) as connection:
                 held.lost = not store.extend(connection, held.owner, self._lease_s)
@@ -84,7 +97,12 @@ class Heartbeat:
             logger.warning("lease not prolonged", extra={"reason": str(error)})
         if held.lost:
             logger.warning("claim lost, no further calls for it")
-            return
+
+    def extend_visibility(self, held: Held) -> None:
+        """Prolong a delivery's invisibility in SQS, unless it was settled meanwhile."""
+        with self._lock:
+            if held.lost or held.owner not in self._held:
+                return
         try:
             self._extend_delivery(held.delivery, int(self._lease_s * 1.2) + 1)
         except CarelaneError as error:
