@@ -72,7 +72,7 @@ class Liveness:
     def start(self) -> None:
         """Beat until `close`."""
         if self._polls is not None:
-            self._polls.full()  # the clock starts now, not at import
+            self._polls.start()  # the clock starts now, not at import
         threading.Thread(target=self._run, name="liveness", daemon=True).start()
 
     def close(self) -> None:

@@ -43,22 +43,39 @@ class Polls:
 
     #: Last time that SQS answered a receive, by time.time(); None before the first.
     answered_at: float | None = None
-    #: Last time, by time.monotonic(), that a chain was answered or rightly waited for a free slot.
-    alive_at: float = field(default_factory=time.monotonic)
+    #: Each queue's last time, by time.monotonic(), that its chain was answered or rightly waited
+    #: for a free slot. Each has a chain of its own, and the one may stop while the other runs.
+    alive_at_by_queue: dict[str, float] = field(default_factory=dict)
+    started_at: float = field(default_factory=time.monotonic)
     #: Failed receives since the last good one.
     failures: int = 0
 
-    def answered(self) -> None:
+    @property
+    def alive_at(self) -> float:
+        """When the chain that is silent for longest gave its last sign of life."""
+        return min(list(self.alive_at_by_queue.values()), default=self.started_at)
+
+    def start(self) -> None:
+        """Every chain's time to give a sign of life begins now."""
+        self.started_at = time.monotonic()
+        for queue in list(self.alive_at_by_queue):
+            self.alive(queue)
+
+    def alive(self, queue: str) -> None:
+        """The chain of `queue` runs."""
+        self.alive_at_by_queue[queue] = time.monotonic()
+
+    def begin(self, queue: str) -> None:
+        """The chain of `queue` asks; from the first time on it is expected to stay alive."""
+        self.alive_at_by_queue.setdefault(queue, time.monotonic())
+
+    def answered(self, queue: str) -> None:
         """SQS answered."""
         if self.failures:
             logger.info("SQS answers again", extra={"failed_polls": self.failures})
         self.answered_at = time.time()
-        self.alive_at = time.monotonic()
+        self.alive(queue)
         self.failures = 0
-
-    def full(self) -> None:
-        """Nothing was asked for: every slot is taken."""
-        self.alive_at = time.monotonic()
 
     def failed(self, why: str) -> None:
         """A receive failed; logged at the first and then ever more rarely."""
@@ -97,6 +114,8 @@ class GuardedConnection(AsyncSQSConnection):
     """Receives that never raise."""
 
     answer_timeout_s = 10
+    #: Whose chain it serves; all of them where queues are not told apart.
+    queue = ""
 
     def get_http_connection(self) -> _HttpsConnection:
         connection = _HttpsConnection(http_client=self._httpclient)
@@ -112,7 +131,7 @@ class GuardedConnection(AsyncSQSConnection):
         except Exception as error:  # noqa: BLE001  whatever it is, the next poll must come
             POLLS.failed(type(error).__name__)
             return {}
-        POLLS.answered()
+        POLLS.answered(self.queue)
         return parsed or {}
 
 
@@ -129,6 +148,7 @@ class Channel(SQS.Channel):
             message_attribute_names=connection.message_attribute_names,
         )
         guarded.answer_timeout_s = int(self.wait_time_seconds) + _ANSWER_GRACE_S
+        guarded.queue = queue or ""
         if queue is not None and self.predefined_queues:
             self._predefined_queue_async_clients[queue] = guarded
         else:
@@ -138,8 +158,9 @@ class Channel(SQS.Channel):
     def _schedule_queue(self, queue: str) -> None:
         if queue not in self._active_queues:
             return
+        POLLS.begin(queue)
         if not self._may_poll(queue):
-            POLLS.full()
+            POLLS.alive(queue)  # nothing is asked for: every slot is taken
             self._loop1(queue)
             return
         try:
