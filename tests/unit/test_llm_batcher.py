@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from shared.errors import LanguageModelError, LanguageModelUnavailable
+from shared.errors import LanguageModelError, LanguageModelUnavailable, StoreError
 from workers.llm_tier.batcher import Batcher, Pace, due
 from workers.llm_tier.call import OnResult, Result
 from workers.llm_tier.tier import Question
@@ -117,3 +117,22 @@ def test_a_failing_batch_frees_those_who_wait_for_it() -> None:
         thread = _ask_in_thread(batcher, "a", heard={})
         thread.join(timeout=10)
         assert not thread.is_alive()
+
+
+def test_one_deliverys_trouble_with_its_result_does_not_cost_the_others_theirs() -> None:
+    tier = HeldTier()
+    tier.let.release()
+    batcher = Batcher(tier, SystemClock(), PACE)
+    heard: list[str] = []
+
+    def on_result(place: int, result: Result) -> None:
+        assert isinstance(result, LanguageModelError)
+        if place == 0:
+            raise StoreError("no")
+        heard.append(result.reason)
+
+    batcher.ask(
+        [Question(text=text) for text in "abc"], on_result, budget_s=60.0, still_ours=lambda: True
+    )
+
+    assert heard == ["b", "c"]

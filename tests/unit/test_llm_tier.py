@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import pytest
+
 from shared.errors import (
     LanguageModelBadAnswer,
     LanguageModelError,
@@ -306,3 +308,15 @@ def test_pauses_grow_and_are_jittered() -> None:
 
     assert len(set(pauses)) == 8
     assert max(pauses) <= 8.0
+
+
+def test_a_call_that_breaks_in_our_own_code_is_recorded_as_ended() -> None:
+    def breaks(_: list[dict[str, str]]) -> str:
+        raise ValueError("a bug")
+
+    bench = make(breaks)
+
+    with pytest.raises(ValueError, match="a bug"):
+        bench.ask("one")
+
+    assert [record.outcome for record in bench.calls.records] == ["broken"]

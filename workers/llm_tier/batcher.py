@@ -166,12 +166,12 @@ class Batcher:
         lost = LanguageModelUnavailable("out_of_time", "the claim was lost before the call")
         for each in batch:
             if each not in ours:
-                each.on_result(lost)
+                _tell(each, lost)
         if not ours:
             return
 
         def on_result(place: int, result: Result) -> None:
-            ours[place].on_result(result)
+            _tell(ours[place], result)
 
         self._tier.ask(
             [each.question for each in ours],
@@ -179,3 +179,11 @@ class Batcher:
             budget_s=min(each.until_s for each in ours) - self._clock.monotonic_s(),
             still_ours=lambda: any(each.still_ours() for each in ours),
         )
+
+
+def _tell(pending: _Pending, result: Result) -> None:
+    """Hand a result to the delivery that asked; its trouble must not cost the others theirs."""
+    try:
+        pending.on_result(result)
+    except Exception as error:
+        logger.exception("a result was not taken", extra={"error": type(error).__name__})

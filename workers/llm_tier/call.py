@@ -23,7 +23,7 @@ class CallRecord:
 
     model: str
     prompt_version: str
-    outcome: str  # ok, or the reason of a LanguageModelError
+    outcome: str  # ok, the reason of a LanguageModelError, or broken
     messages: int
     usage: Usage
     cost_usd: Decimal
@@ -100,6 +100,10 @@ class Call:
             self._record(error.reason, None)
             self._take_back(error)
             tier.gate.failed(error)
+            raise
+        except Exception:
+            # Nothing that an LLM does: ours to mend. It was paid for all the same.
+            self._record("broken", None)
             raise
         self._record("ok", reply)
         tier.gate.succeeded()
