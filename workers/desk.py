@@ -17,6 +17,7 @@ from shared.errors import (
     LanguageModelError,
     LanguageModelMisconfigured,
     LanguageModelUnavailable,
+    StoreError,
 )
 from workers import routing, store
 from workers.cache import Entry
@@ -73,8 +74,12 @@ class Desk:
             sheets = [sheet for row in self._claim.rows if (sheet := self._sheet(row))]
             self._ask_and_wait(self._from_cache(sheets))
         finally:
-            self._lane.cache.stop_asking(self._claim.owner)
-            self._give_back()
+            try:
+                self._lane.cache.stop_asking(self._claim.owner)
+            except StoreError as error:  # the note that we ask runs out by itself
+                logger.warning("note of asking not removed", extra={"reason": str(error)})
+            finally:
+                self._give_back()
 
     def _sheet(self, row: Claimed) -> Sheet | None:
         """Make a row ready; None when it went to a person."""
@@ -154,7 +159,7 @@ class Desk:
             self._to_person(row, f"llm_{result.reason}")
 
     def _answered(self, sheet: Sheet, answered: Answered) -> None:
-        row, tier = sheet.row, self._lane.tier
+        row = sheet.row
         self._calls[row.id] = answered.call_id
         if sheet.alone and not self._small_model_agrees(row, answered):
             self._to_person(row, INSTRUCTIONS)
@@ -162,17 +167,23 @@ class Desk:
         self._settle(row, Status.LABELLED, label=self._label(row, answered), key=sheet.key)
         self.counts["labelled"] += 1
         if sheet.key is not None:
-            self._lane.cache.store(
-                self._claim.owner,
-                Entry(
-                    key=sheet.key,
-                    categories=answered.answer.categories,
-                    urgency=answered.answer.urgency,
-                    model_version=answered.model,
-                    prompt_version=tier.prompt.version,
-                    taxonomy_version=tier.taxonomy.version,
-                ),
-            )
+            self._keep(sheet.key, answered)
+
+    def _keep(self, key: str, answered: Answered) -> None:
+        """Keep an answer for equal messages; its own message has it already."""
+        tier = self._lane.tier
+        entry = Entry(
+            key=key,
+            categories=answered.answer.categories,
+            urgency=answered.answer.urgency,
+            model_version=answered.model,
+            prompt_version=tier.prompt.version,
+            taxonomy_version=tier.taxonomy.version,
+        )
+        try:
+            self._lane.cache.store(self._claim.owner, entry)
+        except StoreError as error:
+            logger.warning("answer not kept in the cache", extra={"reason": str(error)})
 
     def _label(self, row: Claimed, answered: Answered) -> Label:
         tier = self._lane.tier

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,14 @@ from sqlalchemy import Engine
 
 from shared.contracts import Label, Tier
 from shared.database import transaction
+from shared.errors import StoreError
 from workers import cache, routing
 from workers.cache import Cached, Entry
 from workers.llm_tier.wording import Keys
 from workers.seams import Clock
 from workers.store import Claimed
+
+logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.1
 _DAY_S = 86_400.0
@@ -40,12 +44,19 @@ class LabelCache:
         return None if self.keys is None or row.red_flags else self.keys.of(text)
 
     def find(self, keys: Iterable[str | None]) -> dict[str, Cached]:
-        """The labels under these keys; every key counts as a hit as often as it comes."""
+        """The labels under these keys; every key counts as a hit as often as it comes.
+
+        A look-up that fails finds nothing: messages are labelled without the cache too.
+        """
         counts = Counter(key for key in keys if key is not None)
         if not counts:
             return {}
-        with transaction(self.engine) as connection:
-            return cache.find(connection, counts)
+        try:
+            with transaction(self.engine) as connection:
+                return cache.find(connection, counts)
+        except StoreError as error:
+            logger.warning("cache not looked up", extra={"reason": str(error)})
+            return {}
 
     def start_asking(self, keys: Sequence[str], owner: str, for_s: float) -> set[str]:
         """The keys that `owner` is to ask about; others are asking about the rest."""

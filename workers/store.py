@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import (
     Connection,
     case,
+    delete,
     func,
     insert,
     or_,
@@ -22,10 +23,10 @@ from sqlalchemy import (
     update,
 )
 
-from shared.contracts import Lane, Status, Urgency
+from shared.contracts import Lane, Status, Tier, Urgency
 from shared.notify import notify_messages, notify_outbox
 from shared.red_flags import RedFlag
-from shared.tables import labels, messages, outbox
+from shared.tables import label_cache, labels, messages, outbox
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +109,11 @@ def waiting(connection: Connection, ids: Sequence[UUID], status: Status) -> list
 
 def end_leases(connection: Connection, owners: Sequence[str]) -> None:
     """Free what these owners hold: their processes are dead."""
+    m = messages.c
     connection.execute(
         update(messages)
-        .where(messages.c.lease_owner.in_(owners))
+        # The status is what the partial index knows; nothing else is ever held.
+        .where(m.lease_owner.in_(owners), m.status.in_(("queued", "escalated")))
         .values(lease_owner=None, lease_until=None)
     )
 
@@ -166,7 +169,10 @@ def provisional(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, tuple
 
 
 def doubt(connection: Connection, id_: UUID, call_id: int, reason: str) -> None:
-    """Hand a label of this call to a person, because the rest of its answer contradicted it."""
+    """Hand a label of this call to a person, because the rest of its answer contradicted it.
+
+    Equal messages do not get it either: it leaves the cache, unless a person has put theirs there.
+    """
     m = messages.c
     mine = select(labels.c.id).where(labels.c.message_id == id_, labels.c.llm_call_id == call_id)
     changed = connection.execute(
@@ -178,8 +184,13 @@ def doubt(connection: Connection, id_: UUID, call_id: int, reason: str) -> None:
             provisional_label_id=m.current_label_id,
             current_label_id=None,
         )
-        .returning(m.id)
+        .returning(m.id, m.cache_key)
     ).all()
+    keys = [row.cache_key for row in changed if row.cache_key is not None]
+    cached = label_cache.c
+    connection.execute(
+        delete(label_cache).where(cached.key.in_(keys), cached.tier == Tier.LLM.value)
+    )
     notify_messages(connection, [row.id for row in changed])
 
 
