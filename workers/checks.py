@@ -18,7 +18,12 @@ from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, up
 
 from shared.contracts import Status, Tier
 from shared.database import transaction
-from shared.errors import CarelaneError, DeidError
+from shared.errors import (
+    CarelaneError,
+    DeidError,
+    LanguageModelMisconfigured,
+    LanguageModelUnavailable,
+)
 from shared.tables import label_checks, labels, messages
 from workers.llm_tier.agreement import Check, Mix, Sampler, alarms
 from workers.llm_tier.batcher import Batcher
@@ -109,6 +114,9 @@ class Checker:
             if isinstance(result, Answered):
                 answered += 1
                 self._write(ready[place][0], result)
+            elif not isinstance(result, LanguageModelUnavailable | LanguageModelMisconfigured):
+                # Refused, or an answer that cannot be used: another call is paid for nothing.
+                self._drop(ready[place][0])
 
         self._batcher.ask(
             [Question(text=text) for _, text in ready],
@@ -163,9 +171,12 @@ class Checker:
             masked = ""
         if masked and risk_of(masked) is Risk.NONE:
             return compress(masked)
+        self._drop(each)
+        return None
+
+    def _drop(self, each: _Due) -> None:
         with transaction(self._engine) as connection:
             connection.execute(delete(label_checks).where(label_checks.c.id == each.id))
-        return None
 
     def _write(self, each: _Due, answered: Answered) -> None:
         with transaction(self._engine) as connection:

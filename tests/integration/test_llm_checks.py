@@ -87,3 +87,15 @@ def test_a_check_without_an_answer_is_asked_again_later(
 
     (check,) = _checks(clinic)
     assert check.checked_at is None
+
+
+def test_a_check_that_the_llm_refuses_is_not_asked_again(
+    clinic: Clinic, workers: Workers, standin_llm: Any
+) -> None:
+    _label_fast(clinic, workers, f"{SURE} I want to move my appointment to Friday")
+    eventually(lambda: _checks(clinic), what="a check is noted")
+    standin_llm.knobs(fault_rates={"refusal": 1.0})
+
+    assert _checker(clinic).round() == 0
+
+    assert _checks(clinic) == []
