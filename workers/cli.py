@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import signal
 import sys
@@ -69,8 +70,11 @@ def run(kind: str, settings: Settings, concurrency: int, build: Build | None = N
     if settings.broker_url is None:
         urls = wait_for_queues(settings, LANES[kind], SystemClock(), _QUEUE_WAIT_S)
     app = make_app(settings, kind, urls)
-    _set_up_children(partial(build or BUILDERS[kind], settings, urls), kind)
-    return _start(app, kind, concurrency, _liveness(kind, settings, version))
+    failed = mmap.mmap(-1, 1)  # shared with the children, which set it
+    _set_up_children(partial(build or BUILDERS[kind], settings, urls), kind, failed)
+    code = _start(app, kind, concurrency, _liveness(kind, settings, version))
+    # To a supervisor, 0 is a worker that was told to stop; this one is to be started again.
+    return code or failed[0]
 
 
 def model_version(kind: str, settings: Settings) -> str:
@@ -83,7 +87,7 @@ def model_version(kind: str, settings: Settings) -> str:
     return read_manifest(settings.bundle_path or SHIPPED).policy.model_version
 
 
-def _set_up_children(build: Any, kind: str) -> None:
+def _set_up_children(build: Any, kind: str, failed: mmap.mmap) -> None:
     """Build the runtime where the work is done: in each forked child, or here for threads."""
     from celery.signals import worker_init, worker_process_init
 
@@ -96,6 +100,7 @@ def _set_up_children(build: Any, kind: str) -> None:
             # Celery would log it and go on with a child that fails every task.
             logger.critical("worker could not be set up", exc_info=True)
             if kind == "fast":
+                failed[0] = 1
                 os.kill(os.getppid(), signal.SIGTERM)
             os._exit(1)
 

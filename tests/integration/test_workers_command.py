@@ -50,6 +50,17 @@ def test_a_worker_refuses_a_damaged_bundle_before_it_takes_a_message(
     assert str(bundle) in workers.logs()
 
 
+def test_a_fast_worker_whose_child_cannot_be_set_up_ends_as_a_failure(
+    clinic: Clinic, workers: Workers, tmp_path: Path
+) -> None:
+    process = workers.start(
+        "fast", wait=False, shipped_model=True, CARELANE_TAXONOMY=str(tmp_path / "none.yaml")
+    )
+
+    assert process.wait(timeout=60) != 0
+    assert "worker could not be set up" in workers.logs()
+
+
 def test_an_llm_worker_without_a_key_says_which_setting_is_missing(
     clinic: Clinic, workers: Workers
 ) -> None:
