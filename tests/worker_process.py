@@ -26,6 +26,8 @@ UNSURE = "[unsure]"
 KILLS = "[kills its process]"
 RAISES = "[raises]"
 SLOW = "[slow]"  # a tenth of a second
+HANGS = "[hangs]"  # where Python's signals reach it
+STUCK = "[stuck]"  # where they do not, as in native code
 
 
 class ObedientLabeller:
@@ -54,6 +56,10 @@ class ObedientLabeller:
             os.kill(os.getpid(), signal.SIGKILL)
         if RAISES in text:
             raise ValueError("as asked")
+        if STUCK in text:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGTERM})
+        if HANGS in text or STUCK in text:
+            time.sleep(3600)
         if SLOW in text:
             time.sleep(0.1)
         refill = self._names.index("refill")

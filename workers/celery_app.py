@@ -22,6 +22,8 @@ LANES: Final[Mapping[str, tuple[Lane, ...]]] = {
     "llm": (Lane.LLM,),
 }
 _PREFETCH: Final = {"fast": 2, "llm": 1}
+#: A chunk of the fast lane takes no longer than this, below the queues' visibility of 30 s.
+_LONGEST_CHUNK_S: Final = 25.0
 _TRANSPORT: Final = "workers.sqs_guard:Transport"
 
 
@@ -42,6 +44,7 @@ def make_app(settings: Settings, kind: str, queue_urls: Mapping[Lane, str]) -> C
         task_queues=_queues(settings, LANES[kind]),
         task_default_queue=queue_name(settings.queue_prefix, LANES[kind][0]),
         worker_prefetch_multiplier=_PREFETCH[kind],
+        **_time_limits(settings, kind),
         # A child loads its model before it reports that it is up.
         worker_proc_alive_timeout=60,
         worker_hijack_root_logger=False,
@@ -53,6 +56,20 @@ def make_app(settings: Settings, kind: str, queue_urls: Mapping[Lane, str]) -> C
     )
     tasks.register(app)
     return app
+
+
+def _time_limits(settings: Settings, kind: str) -> dict[str, float]:
+    """The end of a child that hangs.
+
+    The soft limit raises inside the message that hangs, which so fails alone. Where it hangs in
+    native code, the hard limit kills the child; the chunk is then put back like any other whose
+    child died, and its messages are taken one at a time. Threads of the LLM lane cannot be ended.
+    """
+    if kind != "fast":
+        return {}
+    # Never below the lease: a task waits for the database for most of that.
+    longest_s = max(_LONGEST_CHUNK_S, settings.fast_lease_s)
+    return {"task_soft_time_limit": longest_s * 0.8, "task_time_limit": longest_s}
 
 
 def _queues(settings: Settings, lanes: Sequence[Lane]) -> list[Queue]:

@@ -44,8 +44,10 @@ def run_fast_chunk(ids: list[UUID], runtime: Runtime, delivery: Delivery) -> Non
 
 def _settle(claim: Claim, runtime: Runtime, patience: Patience) -> None:
     started_s = runtime.clock.monotonic_s()
-    outcomes, rows = _from_cache(claim.rows, runtime)
-    outcomes += [outcome for row in rows if (outcome := _outcome(row, runtime)) is not None]
+    given_up, keyed = _with_keys(claim.rows, runtime)
+    cached, rows = _from_cache(keyed, runtime)
+    judged = [outcome for row in rows if (outcome := _outcome(row, runtime)) is not None]
+    outcomes = given_up + cached + judged
     written = settle(runtime.engine, patience, claim.owner, Status.QUEUED, outcomes)
     # Red-flagged messages are left out: eyes are on them anyway.
     plain = {row.id for row in claim.rows if not row.red_flags}
@@ -77,28 +79,43 @@ def _note_checks(outcomes: Sequence[Outcome], ids: Collection[UUID], runtime: Ru
         logger.warning("checks not noted", extra={"reason": str(error)})
 
 
-def _from_cache(
+def _with_keys(
     rows: Sequence[Claimed], runtime: Runtime
 ) -> tuple[list[Outcome], Sequence[Claimed]]:
-    """What equal messages answer, and the rows that are left.
+    """The rows with their cache keys; apart from them, those given up because that fails.
 
     The texts are looked up as they came: for those without an identifier that is the same key as
     after de-identification, and masking all of them would cost more than the model does.
     """
     cache = runtime.cache
-    if cache is None or runtime.labeller is None:
+    if cache is None:
         return [], rows
-    keys = {row.id: cache.key(row, row.text) for row in rows}
-    found = cache.find(keys.values())
+    given_up, keyed = [], []
+    for row in rows:
+        try:
+            keyed.append(replace(row, cache_key=cache.key(row, row.text)))
+        except Exception as error:  # noqa: BLE001  one message must not take its neighbours along
+            if outcome := _failed(row, error, runtime):
+                given_up.append(outcome)
+    return given_up, keyed
+
+
+def _from_cache(
+    rows: Sequence[Claimed], runtime: Runtime
+) -> tuple[list[Outcome], Sequence[Claimed]]:
+    """What equal messages answer, and the rows that are left."""
+    if runtime.cache is None or runtime.labeller is None:
+        return [], rows
+    found = runtime.cache.find(row.cache_key for row in rows)
     outcomes, left = [], []
     for row in rows:
-        cached = found.get(keys[row.id] or "")
+        cached = found.get(row.cache_key or "")
         if cached is None:
-            left.append(replace(row, cache_key=keys[row.id]))
+            left.append(row)
             continue
         label = label_of(cached, row, runtime.labeller.policy.taxonomy_version)
         outcomes.append(
-            Outcome(id=row.id, status=Status.LABELLED, label=label, cache_key=keys[row.id])
+            Outcome(id=row.id, status=Status.LABELLED, label=label, cache_key=row.cache_key)
         )
     return outcomes, left
 
@@ -108,10 +125,15 @@ def _outcome(row: Claimed, runtime: Runtime) -> Outcome | None:
     try:
         return judge(row, runtime)
     except Exception as error:  # noqa: BLE001  one message must not take its neighbours along
-        logger.error(
-            "fast tier failed on a message",
-            extra={"message_id": row.id, "attempt": row.attempts, "error": type(error).__name__},
-        )
+        return _failed(row, error, runtime)
+
+
+def _failed(row: Claimed, error: Exception, runtime: Runtime) -> Outcome | None:
+    """A message that cannot be judged goes to a person after its last attempt; till then None."""
+    logger.error(
+        "fast tier failed on a message",
+        extra={"message_id": row.id, "attempt": row.attempts, "error": type(error).__name__},
+    )
     if row.attempts >= runtime.settings.max_attempts:
         return Outcome(id=row.id, status=Status.NEEDS_REVIEW, reason="fast_failed")
     return None

@@ -6,7 +6,7 @@ import pytest
 
 from shared.contracts import Lane
 from tests.services import eventually
-from tests.worker_process import KILLS, RAISES, SURE, UNSURE
+from tests.worker_process import HANGS, KILLS, RAISES, STUCK, SURE, UNSURE
 from tests.worker_stack import Clinic, Workers, clinic, workers
 
 pytestmark = pytest.mark.integration
@@ -51,6 +51,23 @@ def test_a_message_that_kills_its_process_goes_to_a_person_and_its_neighbours_ge
     eventually(clinic.all_are(ids, "labelled", "needs_review"), what="all settled", timeout_s=60)
     assert clinic.statuses(ids) == ["labelled", "needs_review", "labelled"]
     assert clinic.rows(ids)[1].status_reason == "crashed_worker"
+    assert clinic.queue(Lane.FAST).dead == 0
+
+
+@pytest.mark.parametrize(
+    ("hangs", "attempts", "reason"), [(HANGS, "1", "fast_failed"), (STUCK, "2", "crashed_worker")]
+)
+def test_a_message_that_hangs_goes_to_a_person_and_its_neighbours_get_labels(
+    clinic: Clinic, workers: Workers, hangs: str, attempts: str, reason: str
+) -> None:
+    ids = clinic.accept(f"{SURE} 1", f"{SURE} 2 {hangs}", f"{SURE} 3")
+    clinic.send(Lane.FAST, ids)
+
+    workers.start("fast", CARELANE_MAX_ATTEMPTS=attempts)
+
+    eventually(clinic.all_are(ids, "labelled", "needs_review"), what="all settled", timeout_s=120)
+    assert clinic.statuses(ids) == ["labelled", "needs_review", "labelled"]
+    assert clinic.rows(ids)[1].status_reason == reason
     assert clinic.queue(Lane.FAST).dead == 0
 
 

@@ -36,7 +36,8 @@ def _liveness(polls: Polls, answers: bool | Exception) -> Liveness:
 
 
 def _silent_for(seconds: float) -> Polls:
-    return Polls(alive_at=time.monotonic() - seconds)
+    at = time.monotonic() - seconds
+    return Polls(alive_at_by_queue={"priority": at, "fast": at}, started_at=at)
 
 
 def test_a_worker_that_has_not_polled_for_long_while_the_broker_answers_is_silent() -> None:
@@ -54,7 +55,32 @@ def test_a_worker_whose_broker_is_away_is_not_silent() -> None:
 def test_a_worker_with_every_slot_taken_is_alive() -> None:
     polls = _silent_for(600)
 
-    polls.full()
+    polls.alive("priority")
+    polls.alive("fast")
+
+    assert not _liveness(polls, True).is_silent()
+
+
+def test_a_queue_whose_polling_stopped_is_noticed_though_the_other_is_polled() -> None:
+    polls = _silent_for(61)
+
+    polls.answered("fast")
+
+    assert _liveness(polls, True).is_silent()
+
+
+def test_a_queue_that_was_asked_and_never_answered_is_noticed() -> None:
+    polls = Polls(alive_at_by_queue={"fast": time.monotonic()})
+
+    polls.begin("priority")
+
+    assert set(polls.alive_at_by_queue) == {"fast", "priority"}
+
+
+def test_the_time_to_give_a_sign_of_life_begins_with_the_watch() -> None:
+    polls = _silent_for(600)
+
+    polls.start()
 
     assert not _liveness(polls, True).is_silent()
 
@@ -66,7 +92,7 @@ def test_polls_back_off_while_sqs_fails_and_come_at_once_when_it_answers() -> No
         polls.failed("HTTP 503")
         pauses.append(polls.pause_s)
 
-    polls.answered()
+    polls.answered("fast")
 
     assert pauses == sorted(pauses)
     assert 0 < pauses[0] < 0.5
@@ -107,6 +133,14 @@ def test_the_celery_app_has_the_settings_that_measured_faults_call_for() -> None
     assert conf.result_backend is None
     assert conf.worker_prefetch_multiplier == 2
     assert [queue.name for queue in conf.task_queues] == ["carelane-priority", "carelane-fast"]
+
+
+def test_a_child_of_the_fast_lane_is_ended_before_its_chunk_is_visible_again() -> None:
+    conf: Any = make_app(Settings(), "fast", {}).conf
+
+    assert 0 < conf.task_soft_time_limit < conf.task_time_limit < 30
+    assert conf.task_time_limit >= Settings().fast_lease_s
+    assert make_app(Settings(), "llm", {}).conf.task_time_limit is None
 
 
 def test_another_broker_is_taken_by_its_url() -> None:

@@ -1,0 +1,223 @@
+"""Faults inside a worker, on the real database: one message's or one part's harm no others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select
+
+from shared.contracts import Status, Urgency
+from shared.database import make_engine, transaction
+from shared.errors import LanguageModelBadAnswer, LanguageModelUnavailable, StoreError
+from shared.tables import label_cache
+from shared.taxonomy import Taxonomy
+from tests.services import eventually
+from tests.worker_process import SURE, ObedientLabeller
+from tests.worker_stack import Clinic, clinic
+from workers import store
+from workers.cache import Entry
+from workers.chunk import Delivery
+from workers.composition import build_llm, fast_runtime
+from workers.escalation import run_llm_chunk
+from workers.heartbeat import Heartbeat
+from workers.label_cache import LabelCache
+from workers.llm_tier.answer import Answer
+from workers.llm_tier.call import Answered, OnResult, Result
+from workers.llm_tier.tier import Question
+from workers.runtime import Runtime
+from workers.store import Claimed
+from workers.triage import run_fast_chunk
+
+pytestmark = pytest.mark.integration
+__all__ = ["clinic"]
+
+DELIVERY = Delivery(None, None)
+TEXT = "Please refill my metformin 500 mg"
+
+
+def _as(kind: type[LabelCache], made: LabelCache, **changed: Any) -> Any:
+    """The cache `made` as another kind of cache."""
+    return kind(**{each.name: getattr(made, each.name) for each in fields(made)} | changed)
+
+
+class _BreaksOnKey(LabelCache):
+    def key(self, row: Claimed, text: str) -> str | None:
+        if "break" in text:
+            raise ValueError("as asked")
+        return super().key(row, text)
+
+
+class _NeverStopsAsking(LabelCache):
+    def stop_asking(self, owner: str) -> None:  # noqa: ARG002
+        raise StoreError("as asked")
+
+
+class _KeepsNothing(LabelCache):
+    def store(self, owner: str, entry: Entry) -> None:  # noqa: ARG002
+        raise StoreError("as asked")
+
+
+@dataclass
+class _Says:
+    """A batcher that gives these results, one after the other, about every question."""
+
+    results: list[Result]
+
+    def ask(
+        self,
+        questions: Sequence[Question],
+        on_result: OnResult,
+        *,
+        budget_s: float,  # noqa: ARG002
+        still_ours: Callable[[], bool],  # noqa: ARG002
+    ) -> None:
+        for place in range(len(questions)):
+            for result in self.results:
+                on_result(place, result)
+
+
+def _fast(clinic: Clinic) -> Runtime:
+    return fast_runtime(clinic.settings, Taxonomy.load(), ObedientLabeller())
+
+
+def _llm(clinic: Clinic, *results: Result, cache: type[LabelCache] = LabelCache) -> Runtime:
+    runtime = build_llm(clinic.settings, {})
+    assert runtime.llm is not None
+    lane = replace(
+        runtime.llm,
+        batcher=_Says(list(results)),  # type: ignore[arg-type]
+        cache=_as(cache, runtime.llm.cache),
+    )
+    return replace(runtime, llm=lane)
+
+
+def _answered(runtime: Runtime) -> Answered:
+    assert runtime.llm is not None
+    tier = runtime.llm.tier
+    return Answered(
+        answer=Answer(categories=("refill",), urgency=Urgency.ROUTINE),
+        call_id=tier.calls.start("m", tier.prompt.version, 1),
+        model="m",
+        cost_usd=Decimal(0),
+        latency_ms=1.0,
+    )
+
+
+def _add(runtime: Runtime, *results: Result) -> None:
+    assert runtime.llm is not None
+    assert isinstance(runtime.llm.batcher, _Says)
+    runtime.llm.batcher.results.extend(results)
+
+
+def _cached(clinic: Clinic) -> list[Any]:
+    with transaction(clinic.engine) as connection:
+        return list(connection.execute(select(label_cache)))
+
+
+def _unreachable(clinic: Clinic) -> Engine:
+    away = replace(clinic.settings, database_url="postgresql://nobody@127.0.0.1:9/none")
+    return make_engine(away, "tests")
+
+
+def test_a_text_that_breaks_its_cache_key_fails_alone(clinic: Clinic) -> None:
+    ids = clinic.accept(f"{SURE} 1", f"{SURE} break", f"{SURE} 3")
+    runtime = _fast(clinic)
+    assert runtime.cache is not None
+    runtime = replace(runtime, cache=_as(_BreaksOnKey, runtime.cache))
+
+    run_fast_chunk(ids, runtime, DELIVERY)
+
+    assert clinic.statuses(ids) == ["labelled", "queued", "labelled"]
+    assert clinic.rows(ids)[1].attempts == 1
+    assert clinic.rows(ids)[1].lease_owner is None
+
+
+def test_a_cache_that_cannot_be_looked_up_costs_no_label(clinic: Clinic) -> None:
+    ids = clinic.accept(f"{SURE} 1")
+    runtime = _fast(clinic)
+    assert runtime.cache is not None
+    assert runtime.cache.keys is not None
+    cache = _as(LabelCache, runtime.cache, engine=_unreachable(clinic))
+
+    run_fast_chunk(ids, replace(runtime, cache=cache), DELIVERY)
+
+    assert clinic.statuses(ids) == ["labelled"]
+
+
+def test_messages_are_given_back_though_the_note_of_asking_cannot_be_removed(
+    clinic: Clinic,
+) -> None:
+    ids = clinic.accept(TEXT, status="escalated")
+    away = LanguageModelUnavailable("timeout", "away")
+
+    run_llm_chunk(ids, _llm(clinic, away, cache=_NeverStopsAsking), DELIVERY)
+
+    assert clinic.statuses(ids) == ["escalated"]
+    assert clinic.rows(ids)[0].lease_owner is None
+
+
+def test_an_answer_that_the_cache_does_not_take_labels_its_message_all_the_same(
+    clinic: Clinic,
+) -> None:
+    ids = clinic.accept(TEXT, status="escalated")
+    runtime = _llm(clinic, cache=_KeepsNothing)
+    _add(runtime, _answered(runtime))
+
+    run_llm_chunk(ids, runtime, DELIVERY)
+
+    assert clinic.statuses(ids) == ["labelled"]
+
+
+def test_a_label_that_is_doubted_leaves_the_cache(clinic: Clinic) -> None:
+    ids = clinic.accept(TEXT, status="escalated")
+    runtime = _llm(clinic)
+    _add(runtime, _answered(runtime))
+    run_llm_chunk(ids, runtime, DELIVERY)
+    assert len(_cached(clinic)) == 1
+
+    again = clinic.accept("I want to move my appointment", status="escalated")
+    _add(runtime, LanguageModelBadAnswer("doubled_id", "two labels"))
+    run_llm_chunk(again, runtime, DELIVERY)
+
+    assert clinic.statuses([*ids, *again]) == ["labelled", "needs_review"]
+    assert [row.key for row in _cached(clinic)] == [clinic.rows(ids)[0].cache_key]
+
+
+def test_leases_are_prolonged_while_sqs_swallows_what_is_sent(clinic: Clinic) -> None:
+    ids = clinic.accept(TEXT, status="escalated")
+    with transaction(clinic.engine) as connection:
+        store.claim(connection, ids, status=Status.ESCALATED, owner="me", lease_s=60.0)
+    asked, let_go = threading.Event(), threading.Event()
+
+    def swallow(delivery: Delivery, seconds: int) -> None:
+        asked.set()
+        let_go.wait(60)
+
+    heartbeat = Heartbeat(clinic.engine, swallow, lease_s=0.5)
+    with heartbeat.keep("me", DELIVERY):
+        assert asked.wait(10)
+        before = clinic.rows(ids)[0].lease_until
+        eventually(lambda: clinic.rows(ids)[0].lease_until > before, what="prolonged")
+        let_go.set()
+    heartbeat.close()
+
+
+def test_an_unexpected_error_does_not_end_the_heartbeat(clinic: Clinic) -> None:
+    beats: list[int] = []
+
+    def breaks(delivery: Delivery, seconds: int) -> None:
+        beats.append(seconds)
+        raise ValueError("as asked")
+
+    ids = clinic.accept(TEXT, status="escalated")
+    with transaction(clinic.engine) as connection:
+        store.claim(connection, ids, status=Status.ESCALATED, owner="me", lease_s=60.0)
+    heartbeat = Heartbeat(clinic.engine, breaks, lease_s=0.5)
+    with heartbeat.keep("me", DELIVERY):
+        eventually(lambda: len(beats) > 2, what="it beats on")
+    heartbeat.close()
