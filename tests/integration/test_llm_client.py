@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -33,9 +35,22 @@ REQUEST = ChatRequest(
 )
 
 
-def _model(standin_llm: StandinForTests, **changes: object) -> OpenAIChat:
+Make = Callable[..., OpenAIChat]
+
+
+@pytest.fixture
+def make_model(standin_llm: StandinForTests) -> Iterator[Make]:
+    """Makes clients of the stand-in, with other settings if need be, and closes them."""
+    made: list[OpenAIChat] = []
     settings = Settings(openai_api_key="standin", openai_base_url=standin_llm.base_url)
-    return OpenAIChat.from_settings(replace(settings, **changes))  # type: ignore[arg-type]
+
+    def make(**changes: Any) -> OpenAIChat:
+        made.append(OpenAIChat.from_settings(replace(settings, **changes)))
+        return made[-1]
+
+    yield make
+    for model in made:
+        model.close()
 
 
 def _labels(model: OpenAIChat) -> tuple[dict[str, str], int]:
@@ -55,10 +70,10 @@ def _labels(model: OpenAIChat) -> tuple[dict[str, str], int]:
     ],
 )
 def test_what_a_server_understands_is_found_out_once_and_labels_come_in_each_format(
-    standin_llm: StandinForTests, formats: list[str], found_out: str
+    standin_llm: StandinForTests, make_model: Make, formats: list[str], found_out: str
 ) -> None:
     standin_llm.knobs(formats=formats)
-    model = _model(standin_llm)
+    model = make_model()
 
     labels, _ = _labels(model)
     tried = len(standin_llm.requests())
@@ -71,27 +86,29 @@ def test_what_a_server_understands_is_found_out_once_and_labels_come_in_each_for
 
 def test_a_streamed_answer_comes_in_pieces_and_a_whole_one_in_one(
     standin_llm: StandinForTests,
+    make_model: Make,
 ) -> None:
-    _, streamed = _labels(_model(standin_llm))
-    _, whole = _labels(_model(standin_llm, llm_stream=False))
+    _, streamed = _labels(make_model())
+    _, whole = _labels(make_model(llm_stream=False))
 
     assert streamed > 3
     assert whole == 1
 
 
-def test_azure_s_addresses_work(standin_llm: StandinForTests) -> None:
+def test_azure_s_addresses_work(standin_llm: StandinForTests, make_model: Make) -> None:
     azure = standin_llm.base_url.replace("/v1", "/openai/v1")
 
-    labels, _ = _labels(_model(standin_llm, openai_base_url=azure))
+    labels, _ = _labels(make_model(openai_base_url=azure))
 
     assert labels["bkt"] == "refill"
 
 
 def test_a_server_that_accepts_no_request_at_all_is_taken_for_a_wrong_setting(
     standin_llm: StandinForTests,
+    make_model: Make,
 ) -> None:
     standin_llm.knobs(fault_rates={"content_filter_prompt": 0.0}, formats=[])
-    model = _model(standin_llm, openai_base_url=standin_llm.base_url + "/nowhere")
+    model = make_model(openai_base_url=standin_llm.base_url + "/nowhere")
 
     with pytest.raises(LanguageModelMisconfigured) as raised:
         _labels(model)
@@ -99,15 +116,19 @@ def test_a_server_that_accepts_no_request_at_all_is_taken_for_a_wrong_setting(
     assert "OPENAI_BASE_URL" in str(raised.value)
 
 
-def test_an_answer_that_breaks_off_is_a_passing_fault(standin_llm: StandinForTests) -> None:
+def test_an_answer_that_breaks_off_is_a_passing_fault(
+    standin_llm: StandinForTests, make_model: Make
+) -> None:
     standin_llm.knobs(next_faults=["dropped"])
 
     with pytest.raises(LanguageModelUnavailable):
-        _labels(_model(standin_llm))
+        _labels(make_model())
 
 
-def test_a_prefix_that_was_sent_before_is_counted_as_cached(standin_llm: StandinForTests) -> None:
-    model = _model(standin_llm)
+def test_a_prefix_that_was_sent_before_is_counted_as_cached(
+    standin_llm: StandinForTests, make_model: Make
+) -> None:
+    model = make_model()
     _labels(model)
 
     reply = model.ask(REQUEST, timeout_s=10.0, on_text=lambda _: None)
