@@ -67,7 +67,7 @@ def fit_vocabulary(texts: Sequence[str], options: LinearOptions) -> Vocabulary:
                 block[gram] = (column, idf)
                 column += 1
         blocks.append(block)
-    return Vocabulary(*blocks)
+    return Vocabulary(blocks[0], blocks[1])
 
 
 def fit_linear(

@@ -10,7 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,9 @@ from shared.errors import BundleError
 
 _WORD: Final = re.compile(r"\d+|[^\W\d_]+(?:['’][^\W\d_]+)*|[?!$%]")
 _CHARACTERS: Final = (3, 4, 5)
+_MOST_COUNTED: Final = 1000  # a gram that stands more often counts as if it stood so often
+_LOGS: Final = (0.0, *(math.log(n) for n in range(1, _MOST_COUNTED + 1)))
+_MOST_KEPT: Final = 20_000  # words, then begun anew
 
 
 def words(text: str) -> list[str]:
@@ -57,6 +60,10 @@ class Vocabulary:
 
     words: Mapping[str, tuple[int, float]]
     characters: Mapping[str, tuple[int, float]]
+    # Words come back in message after message: their known runs of characters are kept.
+    _runs: dict[str, list[tuple[int, float]]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @property
     def size(self) -> int:
@@ -66,22 +73,29 @@ class Vocabulary:
     def features(self, text: str) -> Features:
         """Columns and values of a text."""
         tokens = words(text)
+        in_words = [self.words[gram] for gram in word_grams(tokens) if gram in self.words]
+        in_characters = [found for token in tokens for found in self._runs_of(token)]
         ids: list[int] = []
         values: list[float] = []
-        blocks = (
-            (word_grams(tokens), self.words),
-            (character_grams(tokens), self.characters),
-        )
-        for grams, known in blocks:
+        for block in (in_words, in_characters):
             weights = {
-                known[gram][0]: (1.0 + math.log(count)) * known[gram][1]
-                for gram, count in Counter(grams).items()
-                if gram in known
+                column: (1.0 + _LOGS[min(count, _MOST_COUNTED)]) * idf
+                for (column, idf), count in Counter(block).items()
             }
             length = math.sqrt(math.fsum(w * w for w in weights.values())) or 1.0
             ids += weights
             values += [w / length for w in weights.values()]
         return Features(ids, values, [token in self.words for token in tokens])
+
+    def _runs_of(self, token: str) -> list[tuple[int, float]]:
+        found = self._runs.get(token)
+        if found is None:
+            grams = character_grams([token])
+            found = [self.characters[gram] for gram in grams if gram in self.characters]
+            if len(self._runs) >= _MOST_KEPT:
+                self._runs.clear()
+            self._runs[token] = found
+        return found
 
     def save(self, path: Path) -> None:
         """As JSON: gram → [column, idf]."""
@@ -99,4 +113,4 @@ class Vocabulary:
             ]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BundleError(f"{path} is no n-gram vocabulary: {error!r}") from error
-        return cls(*blocks)
+        return cls(blocks[0], blocks[1])
