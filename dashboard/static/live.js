@@ -402,9 +402,11 @@
       const shown = document.getElementById(fresh.id);
       const next = shown?.contains(document.activeElement) && (shown.nextElementSibling || shown.previousElementSibling);
       change(fresh, position);
-      if (shown && fresh.isConnected && !belongs(fresh)) {
-        waiting.delete(fresh.id);
-        fresh.remove();
+      // The stream may have been quicker than the answer: then its line is the one on the page.
+      const now = document.getElementById(fresh.id);
+      if (shown && now && list().contains(now) && !belongs(now)) {
+        waiting.delete(now.id);
+        now.remove();
         if (next && next.isConnected) next.querySelector("a.open").focus({ preventScroll: true });
       } else if (!shown && waiting.has(fresh.id)) {
         waiting.delete(fresh.id);

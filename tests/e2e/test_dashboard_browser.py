@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import APIResponse, Browser, Page, Route, expect, sync_playwright
 from sqlalchemy import Engine
 
 from dashboard import accounts
@@ -177,6 +177,23 @@ def test_the_list_is_worked_by_keys_alone(worklist: Callable[[], Page], store: S
     expect(page.locator(f"#m-{third} a.open")).to_be_focused()
     press(page, "Enter")
     expect(page.get_by_role("heading", name="Labels")).to_be_visible()
+
+
+def test_a_line_that_is_done_leaves_though_the_stream_outran_the_answer(
+    worklist: Callable[[], Page], store: Store
+) -> None:
+    first, second = (store.labelled(minutes_ago=90 - n) for n in range(2))
+    page = worklist()
+    held: list[tuple[Route, APIResponse]] = []
+    page.route("**/messages/decide", lambda route: held.append((route, route.fetch())))
+
+    press(page, "j", "d")
+    expect(page.locator(f"#m-{first}")).to_have_attribute("data-state", "done")
+    [(route, answer)] = held
+    route.fulfill(response=answer)
+
+    expect(page.locator(f"#m-{first}")).to_have_count(0)
+    expect(page.locator(f"#m-{second} a.open")).to_be_focused()
 
 
 def test_the_line_under_the_cursor_keeps_its_place_and_focus_while_others_change(
