@@ -5,29 +5,27 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from shared.contracts import Label, Status, Tier
+from shared.contracts import Label, Status
 from shared.database import transaction
 from shared.errors import (
-    DeidError,
     LanguageModelError,
     LanguageModelMisconfigured,
     LanguageModelUnavailable,
     StoreError,
 )
-from workers import routing, store
+from workers import store
 from workers.cache import Entry
 from workers.chunk import Claim, settle
 from workers.heartbeat import Held
 from workers.label_cache import label_of
 from workers.llm_tier.call import Answered, Result
-from workers.llm_tier.compress import compress
 from workers.llm_tier.gate import BREAKER_OPEN, OVER_BUDGET, RATE_LIMIT
-from workers.llm_tier.risk import Risk, risk_of
+from workers.llm_tier.sheet import INSTRUCTIONS, label_of_answer, prepare
 from workers.llm_tier.tier import Question
 from workers.patience import Patience
 from workers.runtime import Runtime
@@ -41,12 +39,10 @@ logger = logging.getLogger(__name__)
 
 #: Reasons with which nothing was asked: no attempt of the message's.
 _NOTHING_TRIED = frozenset({BREAKER_OPEN, RATE_LIMIT})
-#: Reason of a message that talks to the machine.
-INSTRUCTIONS = "instructions_in_text"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sheet:
+class RowSheet:
     """A row that is ready to be asked about."""
 
     row: Claimed
@@ -81,25 +77,19 @@ class Desk:
             finally:
                 self._give_back()
 
-    def _sheet(self, row: Claimed) -> Sheet | None:
+    def _sheet(self, row: Claimed) -> RowSheet | None:
         """Make a row ready; None when it went to a person."""
-        try:
-            masked = self._lane.masker.mask(row.text).text
-        except DeidError as error:
-            self._to_person(row, f"deid_{error.reason}")
+        sheet = prepare(row.text, self._lane.masker)
+        if isinstance(sheet, str):
+            self._to_person(row, sheet)
             return None
-        text = compress(masked)
-        risk = risk_of(masked)
-        if risk is Risk.PERSON:
-            self._to_person(row, INSTRUCTIONS)
-            return None
-        key = self._lane.cache.key(row, masked)
-        return Sheet(row=row, text=text, key=key, alone=risk is Risk.ALONE)
+        key = self._lane.cache.key(row, sheet.masked)
+        return RowSheet(row=row, text=sheet.text, key=key, alone=sheet.alone)
 
-    def _from_cache(self, sheets: Sequence[Sheet]) -> list[Sheet]:
+    def _from_cache(self, sheets: Sequence[RowSheet]) -> list[RowSheet]:
         """Settle what an equal message answers; returns the rest."""
         found = self._lane.cache.find(sheet.key for sheet in sheets)
-        left: list[Sheet] = []
+        left: list[RowSheet] = []
         for sheet in sheets:
             cached = found.get(sheet.key or "")
             if cached is None:
@@ -110,7 +100,7 @@ class Desk:
             self.counts["cached"] += 1
         return left
 
-    def _ask_and_wait(self, sheets: Sequence[Sheet]) -> None:
+    def _ask_and_wait(self, sheets: Sequence[RowSheet]) -> None:
         """Ask what nobody else is asking, then take over what the others found out."""
         cache, owner, budget_s = self._lane.cache, self._claim.owner, self._lane.budget_s
         keys = list(dict.fromkeys(sheet.key for sheet in sheets if sheet.key))
@@ -125,9 +115,9 @@ class Desk:
         self._uncounted.update(sheet.row.id for sheet in unknown)
         self._ask([s for s in theirs if s.key in mine])
 
-    def _ask(self, sheets: Sequence[Sheet]) -> None:
+    def _ask(self, sheets: Sequence[RowSheet]) -> None:
         """Ask once about equal texts."""
-        groups: dict[object, list[Sheet]] = {}
+        groups: dict[object, list[RowSheet]] = {}
         for sheet in sheets:
             groups.setdefault(sheet.key or sheet.row.id, []).append(sheet)
         asked = list(groups.values())
@@ -143,7 +133,7 @@ class Desk:
             still_ours=self._held.still_ours,
         )
 
-    def _take(self, sheet: Sheet, result: Result) -> None:
+    def _take(self, sheet: RowSheet, result: Result) -> None:
         """What becomes of a row now that its answer, or its lack, is known."""
         row = sheet.row
         if isinstance(result, Answered):
@@ -158,7 +148,7 @@ class Desk:
         else:
             self._to_person(row, f"llm_{result.reason}")
 
-    def _answered(self, sheet: Sheet, answered: Answered) -> None:
+    def _answered(self, sheet: RowSheet, answered: Answered) -> None:
         row = sheet.row
         self._calls[row.id] = answered.call_id
         if sheet.alone and not self._small_model_agrees(row, answered):
@@ -187,17 +177,15 @@ class Desk:
 
     def _label(self, row: Claimed, answered: Answered) -> Label:
         tier = self._lane.tier
-        lowest = routing.floor(row.red_flags)
-        said = answered.answer.urgency
-        raised = lowest.rank < said.rank
-        return Label(
-            categories=answered.answer.categories,
-            urgency=lowest if raised else said,
-            tier=Tier.LLM,
+        label = label_of_answer(
+            answered.answer,
+            row.red_flags,
             taxonomy_version=tier.taxonomy.version,
-            model_version=answered.model,
+            model=answered.model,
             prompt_version=tier.prompt.version,
-            reasons=("red_flag_floor",) if raised else (),
+        )
+        return replace(
+            label,
             latency_ms=answered.latency_ms,
             cost_usd=answered.cost_usd,
             llm_call_id=answered.call_id,

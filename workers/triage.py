@@ -10,7 +10,7 @@ from uuid import UUID
 from shared.contracts import Lane, Status
 from shared.database import transaction
 from shared.errors import StoreError
-from workers import checks, routing, store
+from workers import checks, store, verdict
 from workers.chunk import Claim, Claims, Delivery, settle
 from workers.label_cache import label_of
 from workers.patience import Patience
@@ -143,23 +143,22 @@ def judge(row: Claimed, runtime: Runtime) -> Outcome:
     """Label a message by the fast tier, or send it on with that label as provisional."""
     if runtime.labeller is None:
         raise RuntimeError("this worker has no fast tier; the composition root made an LLM worker")
-    started_s = runtime.clock.monotonic_s()
-    scores = runtime.labeller.score(row.text)
-    decision = routing.decide(scores, row.red_flags, runtime.labeller.policy)
-    latency_ms = (runtime.clock.monotonic_s() - started_s) * 1000
-    label = replace(decision.label, latency_ms=latency_ms)
-    outcome = Outcome(
+    found = verdict.judge(
+        row.text,
+        row.red_flags,
+        runtime.labeller,
+        runtime.clock,
+        llm_on=runtime.settings.openai_api_key is not None,
+    )
+    return Outcome(
         id=row.id,
-        status=Status.LABELLED,
-        label=label,
-        language=scores.language[:16] or None,
+        status=found.status,
+        label=found.label,
+        reason=found.reason,
+        language=found.language,
+        lane=Lane.LLM if found.status is Status.ESCALATED else None,
         cache_key=row.cache_key,
     )
-    if decision.accepted:
-        return outcome
-    if runtime.settings.openai_api_key is None:
-        return replace(outcome, status=Status.NEEDS_REVIEW, reason="llm_off")
-    return replace(outcome, status=Status.ESCALATED, lane=Lane.LLM)
 
 
 def _try_again(
