@@ -6,7 +6,6 @@ A bad message is refused by its place, field and reason; the good ones beside it
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 
 from producer.schema import REASONS, MessageIn, Reason
 from shared.errors import InvalidInput
+from shared.message_text import is_blank
 
 #: pydantic's error types in our words.
 _REASON_BY_TYPE: dict[str, Reason] = {
@@ -156,17 +156,6 @@ def _check_row(index: int, row: Any, limits: Limits) -> Draft | list[Refusal]:
         patient_ref=message.patient_ref,
         sender=message.sender,
     )
-
-
-def is_blank(text: str) -> bool:
-    """Whether nothing in `text` can be read: only spaces, control and format characters.
-
-    A character that this Python does not know yet, a new emoji say, can be read.
-    """
-    return all(unicodedata.category(char) in _INVISIBLE for char in text)
-
-
-_INVISIBLE = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
 
 
 def _fields_with_nul(row: Any) -> list[str]:

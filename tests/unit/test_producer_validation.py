@@ -13,10 +13,10 @@ from producer.validation import (
     Limits,
     TooManyMessages,
     check_rows,
-    is_blank,
     parse_body,
 )
 from shared.errors import InvalidInput
+from shared.message_text import is_blank
 
 LIMITS = Limits(text_chars=100, messages=10)
 GOOD = {"external_id": "m-1", "text": "Please refill my lisinopril"}

@@ -17,9 +17,10 @@ from tqdm import tqdm
 
 from shared.errors import DeidError
 from workers.deid.deidentifier import Deidentifier
-from workers.deid.files import FORMATS, BadRow, Row, guess_format, read_marked, read_rows
+from workers.deid.files import read_marked
 from workers.deid.report import as_dict, evaluate, lines
 from workers.deid.spans import Masked
+from workers.message_files import FORMATS, BadRow, Row, guess_format, read_rows
 
 # A file is not a live message: nobody waits for one row, so a busy machine should refuse none.
 FILE_BUDGET_MS = 2_000.0
