@@ -30,7 +30,15 @@ from dashboard.filters import Age, Filters, Show, search_query
 from dashboard.permissions import Access, Role, may
 from dashboard.rows import EXCERPT_CHARS
 from shared.contracts import PROCESSING, Status
-from shared.tables import audit_log, labels, llm_calls, message_words, messages, users
+from shared.tables import (
+    audit_log,
+    labels,
+    llm_calls,
+    llm_exchanges,
+    message_words,
+    messages,
+    users,
+)
 from shared.taxonomy import Taxonomy
 
 PAGE_LINES = 50
@@ -250,6 +258,23 @@ def label_history(connection: Connection, message_id: UUID) -> Sequence[RowMappi
         .select_from(labels.outerjoin(llm_calls, llm_calls.c.id == labels.c.llm_call_id))
         .where(labels.c.message_id == message_id)
         .order_by(labels.c.id.desc())
+    )
+    return connection.execute(statement).mappings().all()
+
+
+def exchanges(connection: Connection, message_id: UUID) -> Sequence[RowMapping]:
+    """What the LLM was sent about a message and answered, newest first."""
+    statement = (
+        select(
+            llm_exchanges,
+            llm_calls.c.model,
+            llm_calls.c.simulated,
+            llm_calls.c.messages,
+        )
+        .select_from(llm_exchanges.outerjoin(llm_calls))
+        .where(llm_exchanges.c.message_id == message_id)
+        .order_by(llm_exchanges.c.id.desc())
+        .limit(20)
     )
     return connection.execute(statement).mappings().all()
 

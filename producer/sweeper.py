@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 
+from shared import metrics
 from shared.contracts import Lane, Status
 from shared.database import transaction
 from shared.errors import StoreError
@@ -70,6 +71,16 @@ _SEND_AGAIN = text(
     """
 )
 
+_FORGET = text(
+    """
+    DELETE FROM llm_exchanges WHERE id IN (
+        SELECT id FROM llm_exchanges WHERE created_at < now() - make_interval(secs => :older_s)
+        ORDER BY created_at LIMIT :most
+        FOR UPDATE SKIP LOCKED
+    )
+    """
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
@@ -107,6 +118,17 @@ def sweep(engine: Engine, *, sweep_after_s: float, give_up_after_s: float) -> Sw
     return Sweep(given_up=given_up, sent_again=sent_again)
 
 
+def forget_texts(engine: Engine, days: float) -> int:
+    """Remove what the LLM was sent and answered longer ago than this; returns how many, bounded.
+
+    Raises:
+        StoreError: the database failed; nothing was changed.
+    """
+    with transaction(engine) as connection:
+        older_s = days * 86_400
+        return connection.execute(_FORGET, {"older_s": older_s, "most": _PER_ROUND}).rowcount
+
+
 def _ids(connection: Connection, statement: object, **parameters: object) -> tuple[UUID, ...]:
     rows = connection.execute(statement, {**parameters, "most": _PER_ROUND})  # type: ignore[call-overload]
     return tuple(row[0] for row in rows)
@@ -128,9 +150,12 @@ def _round(engine: Engine, settings: Settings) -> bool:
             sweep_after_s=settings.sweep_after_s,
             give_up_after_s=settings.give_up_after_s,
         )
+        forget_texts(engine, settings.llm_text_days)
     except StoreError as error:
         logger.warning("sweep failed; next round tries again", extra={"error_text": str(error)})
         return False
+    metrics.SENT_AGAIN.inc(len(done.sent_again))
+    metrics.GIVEN_UP.inc(len(done.given_up))
     if done.given_up or done.sent_again:
         logger.warning(
             "messages had waited too long",

@@ -347,6 +347,13 @@ class Settings:
         0.01,
         _not_negative_float,
     )
+    llm_text_days: float = _setting(
+        "CARELANE_LLM_TEXT_DAYS",
+        "What the LLM was sent (masked) and answered is kept for so long, in days, for the "
+        "message's page. 0: never stored.",
+        30.0,
+        _not_negative_float,
+    )
     # De-identification
     deid_budget_ms: float = _setting(
         "CARELANE_DEID_BUDGET_MS",
@@ -354,6 +361,31 @@ class Settings:
         "message goes to a person.",
         20.0,
         _positive_float,
+    )
+    # Metrics
+    metrics_dir: Path | None = _setting(
+        "CARELANE_METRICS_DIR",
+        "Folder in which the processes of one machine or container count together for Prometheus; "
+        "empty it at boot. Unset: each process counts for itself.",
+        None,
+        Path,
+    )
+    metrics_port: int = _setting(
+        "CARELANE_METRICS_PORT",
+        "Port at which a process that is no web server gives out its counters, at /metrics. "
+        "0: none.",
+        0,
+        _not_negative_int,
+    )
+    metrics_host: str = _setting(
+        "CARELANE_METRICS_HOST", "Address that this port is bound to.", "127.0.0.1"
+    )
+    metrics_token: str | None = _setting(
+        "CARELANE_METRICS_TOKEN",
+        "What Prometheus must send (Authorization: Bearer) to read /metrics. Without one the "
+        "dashboard shows it to signed-in operations staff only, and the intake to nobody.",
+        None,
+        secret=True,
     )
     # All processes
     log_level: str = _setting(

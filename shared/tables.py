@@ -50,7 +50,7 @@ def _now() -> Column[object]:
     )
 
 
-#: One row per accepted message; the only place where a patient's text lies.
+#: One row per accepted message; the only place where a patient's text lies as it came.
 messages = Table(
     "messages",
     metadata,
@@ -221,6 +221,24 @@ label_checks = Table(
     Column("checked_at", DateTime(timezone=True)),
     _now(),
     Index("ix_label_checks_checked_at", "checked_at"),
+)
+
+#: What the LLM was sent about a message and what it answered, for the message's page. Masked text
+#: only; removed by the sweeper after CARELANE_LLM_TEXT_DAYS.
+llm_exchanges = Table(
+    "llm_exchanges",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("message_id", Uuid, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    Column("purpose", Text, nullable=False),  # label, check of a sure label, rationale
+    Column("sent", Text, nullable=False),  # this message's part of the prompt
+    Column("answered", Text),  # its entry of the answer, as it came; NULL without one
+    Column("outcome", Text, nullable=False),  # ok, or the reason of a LanguageModelError
+    Column("llm_call_id", BigInteger, ForeignKey("llm_calls.id")),
+    _now(),
+    CheckConstraint("purpose IN ('label', 'check', 'rationale')", name="purpose"),
+    Index("ix_llm_exchanges_message_id", "message_id", "id"),
+    Index("ix_llm_exchanges_created_at", "created_at"),
 )
 
 #: Worker processes by their heartbeat; Celery offers no such thing on SQS.

@@ -125,6 +125,13 @@ class Store:
             connection.execute(update(messages).where(messages.c.id == message_id).values(values))
             notify_messages(connection, [message_id])
 
+    def add(self, table: Any, **row: Any) -> int:
+        """A row of any table; returns its id."""
+        with transaction(self.engine) as connection:
+            return int(
+                connection.execute(insert(table).values(row).returning(table.c.id)).scalar_one()
+            )
+
     def read(self, message_id: UUID) -> Any:
         """The message's row."""
         with transaction(self.engine) as connection:

@@ -21,7 +21,7 @@ from shared.database import transaction
 from shared.ids import new_message_id
 from shared.queues import check_queues, sqs_client
 from shared.settings import Settings
-from shared.tables import labels, llm_calls, messages, outbox
+from shared.tables import labels, llm_calls, llm_exchanges, messages, outbox
 from tests.services import environment, eventually
 
 ROOT = Path(__file__).parent.parent
@@ -96,6 +96,14 @@ class Clinic:
         """Every call to the LLM, oldest first."""
         with transaction(self.engine) as connection:
             return list(connection.execute(select(llm_calls).order_by(llm_calls.c.id)))
+
+    def exchanges(self, id_: UUID) -> list[Any]:
+        """What the LLM was sent about a message and answered, oldest first."""
+        e = llm_exchanges.c
+        with transaction(self.engine) as connection:
+            return list(
+                connection.execute(select(llm_exchanges).where(e.message_id == id_).order_by(e.id))
+            )
 
     def all_are(self, ids: Sequence[UUID], *statuses: str) -> Callable[[], bool]:
         """A look whether every message has one of these statuses."""

@@ -77,10 +77,13 @@ class _Due:
 class Checker:
     """One thread of an LLM worker."""
 
-    def __init__(self, engine: Engine, batcher: Batcher, masker: Masker) -> None:
+    def __init__(
+        self, engine: Engine, batcher: Batcher, masker: Masker, *, text_days: float = 0.0
+    ) -> None:
         self._engine = engine
         self._batcher = batcher
         self._masker = masker
+    message_id: UUID
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -89,6 +92,7 @@ class Checker:
 
     def close(self) -> None:
         """Stop."""
+        self._text_days = text_days  # 0: what was sent is not kept
         self._stop.set()
 
     def _run(self) -> None:
@@ -113,14 +117,16 @@ class Checker:
             nonlocal answered
             if isinstance(result, Answered):
                 answered += 1
-                self._write(ready[place][0], result)
+                self._write(each, result, exchange)
             elif not isinstance(result, LanguageModelUnavailable | LanguageModelMisconfigured):
                 # Refused, or an answer that cannot be used: another call is paid for nothing.
-                self._drop(ready[place][0])
+                self._drop(each, exchange)
 
         self._batcher.ask(
             [Question(text=text) for _, text in ready],
             on_result,
+            each, sent = ready[place]
+            exchange = exchange_of("check", sent, result, days=self._text_days)
             budget_s=_BUDGET_S,
             still_ours=lambda: not self._stop.is_set(),
         )
@@ -159,9 +165,9 @@ class Checker:
                 update(label_checks)
                 .where(c.id.in_(select(wanted.c.id)), messages.c.id == c.message_id)
                 .values(asked_until=func.now() + timedelta(seconds=2 * _BUDGET_S))
-                .returning(c.id, messages.c.text)
+                .returning(c.id, c.message_id, messages.c.text)
             ).all()
-        return [_Due(id=row.id, text=row.text) for row in rows]
+        return [_Due(id=row.id, message_id=row.message_id, text=row.text) for row in rows]
 
     def _prepared(self, each: _Due) -> str | None:
         """The text as the LLM may see it; None where it may not, and the check is dropped."""
@@ -174,11 +180,11 @@ class Checker:
         self._drop(each)
         return None
 
-    def _drop(self, each: _Due) -> None:
+    def _drop(self, each: _Due, exchange: Exchange | None = None) -> None:
         with transaction(self._engine) as connection:
             connection.execute(delete(label_checks).where(label_checks.c.id == each.id))
 
-    def _write(self, each: _Due, answered: Answered) -> None:
+    def _write(self, each: _Due, answered: Answered, exchange: Exchange | None) -> None:
         with transaction(self._engine) as connection:
             connection.execute(
                 update(label_checks)
@@ -187,9 +193,13 @@ class Checker:
                     llm_category=answered.answer.categories[0],
                     llm_urgency=answered.answer.urgency.value,
                     llm_call_id=answered.call_id,
+            if exchange:
+                keep(connection, [(each.message_id, exchange)])
                     checked_at=func.now(),
                 )
             )
+            if exchange:
+                keep(connection, [(each.message_id, exchange)])
 
 
 def recent_checks(connection: Connection) -> list[Check]:

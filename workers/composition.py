@@ -96,7 +96,7 @@ def build_llm(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
     )
     batcher = Batcher(tier, clock, pace)
     masker = Deidentifier.load(settings.deid_bundle_path, settings.deid_budget_ms)
-    Checker(engine, batcher, masker).start()
+    Checker(engine, batcher, masker, text_days=settings.llm_text_days).start()
     lane = LlmLane(
         tier=tier,
         batcher=batcher,

@@ -21,6 +21,7 @@ from shared.errors import (
 from workers import store
 from workers.cache import Entry
 from workers.chunk import Claim, settle
+from workers.exchanges import Exchange, exchange_of
 from workers.heartbeat import Held
 from workers.label_cache import label_of
 from workers.llm_tier.call import Answered, Result
@@ -144,17 +145,22 @@ class Desk:
             self._wait_for_llm(row, result)
         elif isinstance(result, LanguageModelUnavailable) and result.reason != OVER_BUDGET:
             if row.attempts >= self._runtime.settings.max_attempts:
-                self._to_person(row, f"llm_{result.reason}")
+                self._to_person(row, f"llm_{result.reason}", self._exchange(sheet, result))
         else:
-            self._to_person(row, f"llm_{result.reason}")
+            self._to_person(row, f"llm_{result.reason}", self._exchange(sheet, result))
+
+    def _exchange(self, sheet: RowSheet, result: Result) -> Exchange | None:
+        days = self._runtime.settings.llm_text_days
+        return exchange_of("label", sheet.text, result, days=days)
 
     def _answered(self, sheet: RowSheet, answered: Answered) -> None:
-        row = sheet.row
+        row, exchange = sheet.row, self._exchange(sheet, answered)
         self._calls[row.id] = answered.call_id
         if sheet.alone and not self._small_model_agrees(row, answered):
-            self._to_person(row, INSTRUCTIONS)
+            self._to_person(row, INSTRUCTIONS, exchange)
             return
-        self._settle(row, Status.LABELLED, label=self._label(row, answered), key=sheet.key)
+        label = self._label(row, answered)
+        self._settle(row, Status.LABELLED, label=label, key=sheet.key, exchange=exchange)
         self.counts["labelled"] += 1
         if sheet.key is not None:
             self._keep(sheet.key, answered)
@@ -212,9 +218,9 @@ class Desk:
         else:
             self._uncounted.add(row.id)
 
-    def _to_person(self, row: Claimed, reason: str) -> None:
+    def _to_person(self, row: Claimed, reason: str, exchange: Exchange | None = None) -> None:
         logger.warning("to a person", extra={"message_id": row.id, "reason": reason})
-        self._settle(row, Status.NEEDS_REVIEW, reason=reason)
+        self._settle(row, Status.NEEDS_REVIEW, reason=reason, exchange=exchange)
         self.counts["to_people"] += 1
 
     def _settle(
@@ -226,8 +232,11 @@ class Desk:
         reason: str | None = None,
         key: str | None = None,
     ) -> None:
-        outcome = Outcome(id=row.id, status=status, label=label, reason=reason, cache_key=key)
-        settle(
+        exchange: Exchange | None = None,
+        outcome = Outcome(
+            id=row.id, status=status, label=label, reason=reason, cache_key=key, exchange=exchange
+        )
+        written = settle(
             self._runtime.engine, self._patience(), self._claim.owner, Status.ESCALATED, [outcome]
         )
         self._open.pop(row.id, None)

@@ -27,6 +27,8 @@ from sqlalchemy import (
 from shared.contracts import Label, Lane, Status
 from shared.notify import notify_messages
 from shared.tables import labels, messages
+from workers import exchanges
+from workers.exchanges import Exchange
 from workers.store import enqueue
 
 
@@ -41,6 +43,7 @@ class Outcome:
     language: str | None = None
     lane: Lane | None = None  # the queue that it goes to next, if any
     cache_key: str | None = None  # under which equal messages find its label
+    exchange: Exchange | None = None  # what the LLM was sent for it, and answered
 
 
 def settle(
@@ -57,6 +60,7 @@ def settle(
     label_ids = _append_labels(connection, outcomes)
     _move(connection, owner, status, [_row(each, held, label_ids) for each in outcomes])
     enqueue(connection, [(each.id, each.lane) for each in outcomes if each.lane is not None])
+    exchanges.keep(connection, [(o.id, o.exchange) for o in outcomes if o.exchange is not None])
     settled = [each.id for each in outcomes]
     notify_messages(connection, settled)
     return settled

@@ -11,6 +11,7 @@ from dashboard import audit, queries
 from dashboard import session as sessions
 from dashboard.audit import Action
 from dashboard.context import context
+from dashboard.exchanges import exchange_of
 from dashboard.permissions import Access, asks, may
 from dashboard.rows import line_of, utc_now
 from dashboard.text_view import pieces
@@ -36,6 +37,7 @@ def show(message_id: UUID) -> str:
             _mark_read(connection, message_id)
         audit.record(connection, user.name, Action.MESSAGE_READ, message_id)
         history = queries.label_history(connection, message_id)
+        exchanges = queries.exchanges(connection, message_id)
         log = queries.message_audit(connection, message_id)
         others = (
             queries.same_patient(connection, found["patient_ref"], message_id)
@@ -50,6 +52,8 @@ def show(message_id: UUID) -> str:
         message=found,
         pieces=pieces(found["text"], line.flags),
         history=history,
+        exchanges=[exchange_of(row, shared.taxonomy) for row in exchanges],
+        text_days=shared.settings.llm_text_days,
         log=log,
         others=[line_of(row, shared.taxonomy) for row in others],
         staff=staff,

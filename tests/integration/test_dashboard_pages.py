@@ -11,7 +11,7 @@ from dashboard.app import create_app
 from dashboard.permissions import Role
 from shared.contracts import Status, Tier, Urgency
 from shared.settings import Settings
-from shared.tables import audit_log
+from shared.tables import audit_log, llm_calls, llm_exchanges
 from tests.dashboard_pages import WILD, Person, Store, text_of
 
 pytestmark = pytest.mark.integration
@@ -186,3 +186,31 @@ def test_an_unknown_message_is_not_found(signed_in: SignedIn) -> None:
     answer = signed_in(Role.CLINICIAN).get("/messages/00000000-0000-7000-8000-000000000000")
 
     assert answer.status_code == 404
+
+
+def test_the_message_page_shows_what_the_llm_was_sent_and_answered(
+    signed_in: SignedIn, store: Store
+) -> None:
+    message_id = store.labelled()
+    call_id = store.add(
+        llm_calls, model="gpt-9", prompt_version="p", outcome="ok", messages=3, latency_ms=9
+    )
+    about = {"message_id": message_id, "purpose": "label"}
+    answer = '{"i":"bkt","l":"CB2"}'
+    sent = "Renew it for [NAME_1] <script>alert(1)</script>"
+    store.add(llm_exchanges, **about, sent=sent, answered=answer, outcome="ok", llm_call_id=call_id)
+    store.add(llm_exchanges, **about, sent="Renew it", outcome="content_filter")
+
+    page = signed_in(Role.CLINICIAN).get(f"/messages/{message_id}").text
+
+    assert "<script>alert" not in page
+    words = text_of(page)
+    for said in (
+        "Renew it for [NAME_1]",
+        "Refill + Medication, Urgent",
+        "with 2 other messages",
+        "By gpt-9",
+        "Nothing that could be used (content filter)",
+        "Kept for 30 days",
+    ):
+        assert said in words

@@ -36,7 +36,7 @@ def _label_fast(clinic: Clinic, workers: Workers, *texts: str, red_flags: Any = 
 def _checker(clinic: Clinic) -> Checker:
     lane = build_llm(clinic.settings, {}).llm
     assert lane is not None
-    return Checker(clinic.engine, lane.batcher, lane.masker)
+    return Checker(clinic.engine, lane.batcher, lane.masker, text_days=30)
 
 
 def test_sure_labels_are_asked_about_and_keep_their_label_whatever_the_llm_says(
@@ -53,6 +53,8 @@ def test_sure_labels_are_asked_about_and_keep_their_label_whatever_the_llm_says(
     assert check.checked_at is not None
     assert clinic.labels(ids[0])[-1].tier == Tier.FAST
     assert clinic.statuses(ids) == ["labelled"]
+    (exchange,) = clinic.exchanges(ids[0])
+    assert (exchange.purpose, exchange.llm_call_id) == ("check", check.llm_call_id)
 
 
 def test_red_flagged_messages_are_not_sampled(clinic: Clinic, workers: Workers) -> None:

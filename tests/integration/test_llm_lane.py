@@ -85,6 +85,39 @@ def test_identifiers_do_not_reach_the_llm(
     assert "555-0143" not in workers.logs()
 
 
+def test_what_the_llm_was_sent_and_answered_is_kept_masked(
+    clinic: Clinic, workers: Workers, standin_llm: StandinForTests
+) -> None:
+    standin_llm.knobs(fail_if_text_contains={"zebra": "refusal"})
+    asked = "Please refill my metformin, my number is (614) 555-0143"
+    ids = _escalate(clinic, asked, "A zebra bit me")
+    clinic.send(Lane.LLM, ids)
+
+    workers.start("llm")
+
+    eventually(clinic.all_are(ids, "labelled", "needs_review"), what="both settled")
+    answered, refused = (clinic.exchanges(id_)[-1] for id_ in ids)
+    assert (answered.outcome, refused.outcome) == ("ok", "refusal")
+    assert "555-0143" not in answered.sent
+    assert answered.sent.startswith("Please refill my metformin")
+    assert answered.sent in str(standin_llm.requests()[-1]) + str(standin_llm.requests()[0])
+    assert answered.answered.startswith('{"i":')
+    assert answered.llm_call_id == clinic.labels(ids[0])[-1].llm_call_id
+    assert (refused.sent, refused.answered) == ("A zebra bit me", None)
+
+
+def test_what_the_llm_was_sent_is_not_kept_where_that_is_turned_off(
+    clinic: Clinic, workers: Workers, standin_llm: StandinForTests
+) -> None:
+    ids = _escalate(clinic, "Please refill my metformin")
+    clinic.send(Lane.LLM, ids)
+
+    workers.start("llm", CARELANE_LLM_TEXT_DAYS="0")
+
+    eventually(clinic.all_are(ids, "labelled"), what="labelled")
+    assert clinic.exchanges(ids[0]) == []
+
+
 def test_a_text_that_cannot_be_masked_goes_to_a_person_and_not_to_the_llm(
     clinic: Clinic, workers: Workers, standin_llm: StandinForTests
 ) -> None:

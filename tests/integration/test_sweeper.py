@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine
 
-from producer.sweeper import Sweep, sweep
+from producer.sweeper import Sweep, forget_texts, sweep
 from shared.contracts import CHANNEL_MESSAGES, CHANNEL_OUTBOX
 from shared.ids import new_message_id
 from shared.notify import Listener
@@ -140,3 +140,24 @@ def test_relays_and_dashboards_hear_of_it(engine: Engine, settings: Settings) ->
     listener.close()
     assert json.loads(heard[CHANNEL_MESSAGES])["ids"] == [str(given_up)]
     assert CHANNEL_OUTBOX in heard
+
+
+def test_what_the_llm_was_sent_is_removed_after_its_days_and_not_before(engine: Engine) -> None:
+    message_id = _message(engine)
+    for days in (29, 31):
+        change(
+            engine,
+            """
+            INSERT INTO llm_exchanges (message_id, purpose, sent, outcome, created_at)
+            VALUES (:id, 'label', :sent, 'ok', now() - make_interval(days => :days))
+            """,
+            id=message_id,
+            sent=f"asked {days} days ago",
+            days=days,
+        )
+
+    assert forget_texts(engine, 30) == 1
+    assert [row.sent for row in rows(engine, "SELECT sent FROM llm_exchanges")] == [
+        "asked 29 days ago"
+    ]
+    assert forget_texts(engine, 0) == 1

@@ -86,6 +86,7 @@ class Reader:
         self._started = False
         self._ended = False
         self.answers: dict[str, Answer] = {}
+        self.entries: dict[str, str] = {}  # the same as they came
         self.doubled: set[str] = set()  # labelled twice, differently
 
     def feed(self, piece: str) -> Iterator[tuple[str, Answer]]:
@@ -138,6 +139,7 @@ class Reader:
                 self.doubled.add(id_)
             raise LanguageModelBadAnswer("doubled_id", "the answer has one id twice")
         self.answers[id_] = answer
+        self.entries[id_] = text
         return id_, answer
 
 

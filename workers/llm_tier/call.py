@@ -51,6 +51,7 @@ class Answered:
     model: str
     cost_usd: Decimal  # this message's share, an estimate until the call has ended
     latency_ms: float  # from the call's start to this entry
+    entry: str = ""  # the answer's entry as it came
 
 
 Result = Answered | LanguageModelError
@@ -123,6 +124,7 @@ class Call:
                     model=self._tier.model.name,
                     cost_usd=self._share_usd(),
                     latency_ms=self._elapsed_ms(),
+                    entry=self._reader.entries[id_],
                 ),
             )
 
