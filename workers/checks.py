@@ -25,6 +25,7 @@ from shared.errors import (
     LanguageModelUnavailable,
 )
 from shared.tables import label_checks, labels, messages
+from workers.exchanges import Exchange, exchange_of, keep
 from workers.llm_tier.agreement import Check, Mix, Sampler, alarms
 from workers.llm_tier.batcher import Batcher
 from workers.llm_tier.call import Answered, Result
