@@ -72,6 +72,7 @@ def note(
 @dataclass(frozen=True, kw_only=True)
 class _Due:
     id: int
+    message_id: UUID
     text: str
 
 
@@ -82,9 +83,9 @@ class Checker:
         self, engine: Engine, batcher: Batcher, masker: Masker, *, text_days: float = 0.0
     ) -> None:
         self._engine = engine
+        self._text_days = text_days  # 0: what was sent is not kept
         self._batcher = batcher
         self._masker = masker
-    message_id: UUID
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -93,7 +94,6 @@ class Checker:
 
     def close(self) -> None:
         """Stop."""
-        self._text_days = text_days  # 0: what was sent is not kept
         self._stop.set()
 
     def _run(self) -> None:
@@ -116,6 +116,8 @@ class Checker:
 
         def on_result(place: int, result: Result) -> None:
             nonlocal answered
+            each, sent = ready[place]
+            exchange = exchange_of("check", sent, result, days=self._text_days)
             if isinstance(result, Answered):
                 answered += 1
                 self._write(each, result, exchange)
@@ -126,8 +128,6 @@ class Checker:
         self._batcher.ask(
             [Question(text=text) for _, text in ready],
             on_result,
-            each, sent = ready[place]
-            exchange = exchange_of("check", sent, result, days=self._text_days)
             budget_s=_BUDGET_S,
             still_ours=lambda: not self._stop.is_set(),
         )
@@ -184,9 +184,13 @@ class Checker:
     def _drop(self, each: _Due, exchange: Exchange | None = None) -> None:
         with transaction(self._engine) as connection:
             connection.execute(delete(label_checks).where(label_checks.c.id == each.id))
+            if exchange:
+                keep(connection, [(each.message_id, exchange)])
 
     def _write(self, each: _Due, answered: Answered, exchange: Exchange | None) -> None:
         with transaction(self._engine) as connection:
+            if exchange:
+                keep(connection, [(each.message_id, exchange)])
             connection.execute(
                 update(label_checks)
                 .where(label_checks.c.id == each.id)
@@ -194,13 +198,9 @@ class Checker:
                     llm_category=answered.answer.categories[0],
                     llm_urgency=answered.answer.urgency.value,
                     llm_call_id=answered.call_id,
-            if exchange:
-                keep(connection, [(each.message_id, exchange)])
                     checked_at=func.now(),
                 )
             )
-            if exchange:
-                keep(connection, [(each.message_id, exchange)])
 
 
 def recent_checks(connection: Connection) -> list[Check]:
