@@ -231,12 +231,12 @@ class Desk:
         label: Label | None = None,
         reason: str | None = None,
         key: str | None = None,
-    ) -> None:
         exchange: Exchange | None = None,
+    ) -> None:
         outcome = Outcome(
             id=row.id, status=status, label=label, reason=reason, cache_key=key, exchange=exchange
         )
-        written = settle(
+        settle(
             self._runtime.engine, self._patience(), self._claim.owner, Status.ESCALATED, [outcome]
         )
         self._open.pop(row.id, None)
