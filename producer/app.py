@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 
-from flask import Flask, Response, jsonify, redirect, render_template, url_for
+from flask import Flask, Response, g, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from producer import docs_page, problems
@@ -17,7 +18,7 @@ from producer.limits import Backlog, Rates
 from producer.openapi import document
 from producer.portal import portal
 from producer.validation import Limits
-from shared import logs
+from shared import logs, metrics, metrics_server
 from shared.database import make_engine
 from shared.red_flags import RedFlags
 from shared.settings import Settings
@@ -38,6 +39,7 @@ def create_app(
     if settings is None:
         settings = Settings.from_env(os.environ)
         logs.configure("intake", settings.log_level)
+    metrics.start(settings)
     engine = make_engine(settings, "carelane intake", pool_size=_POOL_SIZE)
     door = Door(
         settings=settings,
@@ -61,6 +63,9 @@ def create_app(
         app.add_url_rule("/", view_func=show_portal)
     app.add_url_rule("/openapi.json", view_func=show_openapi)
     app.add_url_rule("/docs", view_func=show_docs)
+    app.add_url_rule("/metrics", view_func=show_metrics)
+    app.before_request(_note_start)
+    app.after_request(_count)
     app.after_request(_add_security_headers)
     return app
 
@@ -82,6 +87,28 @@ def show_docs() -> str:
         problems=problems.TITLES,
         llm_simulated=settings.llm_simulated,
     )
+
+
+def show_metrics() -> Response:
+    """What this process and those beside it counted; to whoever has the token."""
+    settings = current_door().settings
+    if not metrics_server.may_read(settings, request.headers.get("Authorization")):
+        raise problems.Problem(404, "not_found", "there is nothing at this address")
+    return Response(metrics.text(), content_type=metrics_server.CONTENT_TYPE)
+
+
+def _note_start() -> None:
+    g.started_s = time.perf_counter()
+
+
+def _count(response: Response) -> Response:
+    if request.method != "POST":
+        return response
+    status = f"{response.status_code // 100}xx"
+    metrics.INTAKE_SECONDS.observe(time.perf_counter() - g.started_s, status=status)
+    if response.status_code >= 400:
+        metrics.REFUSED.inc(status=str(response.status_code))
+    return response
 
 
 def show_portal() -> AnyResponse:

@@ -12,7 +12,7 @@ from producer import keys as api_keys
 from producer import sweeper as sweeping
 from producer.publisher import make_publisher
 from producer.relay import Relay
-from shared import logs
+from shared import logs, metrics_server
 from shared.contracts import CHANNEL_OUTBOX
 from shared.database import make_engine, transaction
 from shared.notify import Listener
@@ -79,6 +79,7 @@ def relay() -> None:
     """Move accepted messages to the queues until stopped; run as many as you like."""
     settings = Settings.from_env(os.environ)
     logs.configure("relay", settings.log_level)
+    metrics_server.begin(settings)
     Relay(
         make_engine(settings, "carelane relay", pool_size=1),
         make_publisher(settings),
@@ -91,5 +92,6 @@ def sweeper() -> None:
     """Send again, or to a person, what waits too long, until stopped; several may run."""
     settings = Settings.from_env(os.environ)
     logs.configure("sweeper", settings.log_level)
+    metrics_server.begin(settings)
     engine = make_engine(settings, "carelane sweeper", pool_size=1)
     sweeping.run(engine, settings, stop_on_signals())

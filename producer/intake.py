@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from producer import store
 from producer.validation import Draft, Refusal
+from shared import metrics
 from shared.database import transaction
 from shared.ids import new_message_id
 from shared.red_flags import RedFlag
@@ -77,6 +78,9 @@ class Intake:
             inserted = store.insert(connection, source, candidates)
             others = [c.draft.external_id for c in candidates if c.id not in inserted]
             known |= store.find_known(connection, source, others)
+        flagged = sum(bool(c.red_flags) for c in candidates if c.id in inserted)
+        metrics.ACCEPTED.inc(flagged, flagged="yes")
+        metrics.ACCEPTED.inc(len(inserted) - flagged, flagged="no")
         new = {c.draft.index: c.id for c in candidates if c.id in inserted}
         return _settle(drafts, new, known)
 

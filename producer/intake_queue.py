@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from producer.cli import stop_on_signals
 from producer.intake import Intake
 from producer.keys import check_source_name
 from producer.validation import Draft, Limits, Refusal, check_rows, parse_body
-from shared import logs
+from shared import logs, metrics, metrics_server
 from shared.contracts import intake_queue_name
 from shared.database import make_engine, transaction
 from shared.errors import InvalidInput, QueueUnavailable, StoreError, StoreUnavailable
@@ -87,7 +88,11 @@ class IntakeQueue:
                 QueueUrl=self._url(self._queue),
                 MaxNumberOfMessages=10,
                 WaitTimeSeconds=self._wait_s,
+                MessageSystemAttributeNames=["SentTimestamp"],
             ).get("Messages", [])
+            for message in received:
+                if sent_ms := message.get("Attributes", {}).get("SentTimestamp"):
+                    metrics.INTAKE_QUEUE_SECONDS.observe(time.time() - int(sent_ms) / 1000)
             letters = [read(message, self._limits) for message in received]
             if letters:
                 self._settle(letters, stop)
@@ -260,6 +265,7 @@ def command(queue: str | None, source: str) -> None:
     """
     settings = Settings.from_env(os.environ)
     logs.configure("intake-queue", settings.log_level)
+    metrics_server.begin(settings)
     check_source_name(source)
     engine = make_engine(settings, "carelane intake-queue", pool_size=1)
     consumer = IntakeQueue(

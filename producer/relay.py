@@ -18,6 +18,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, text
 
 from producer.publisher import TASKS_PER_CALL, QueuePublisher
+from shared import metrics
 from shared.contracts import Lane
 from shared.database import transaction
 from shared.errors import QueueError, StoreError
@@ -40,6 +41,7 @@ _STAMP_AFTER_S = 10
 class _Claimed:
     outbox_id: int
     message_id: UUID
+    waited_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,8 @@ class Step:
 
 _CLAIM = text(
     """
-    SELECT id, message_id FROM outbox WHERE lane = :lane
+    SELECT id, message_id, extract(epoch FROM clock_timestamp() - created_at) AS waited_s
+    FROM outbox WHERE lane = :lane
     ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED
     """
 )
@@ -89,12 +92,15 @@ def relay_lane(engine: Engine, publisher: QueuePublisher, lane: Lane) -> Step:
         if sent:
             parameters = {"ids": [row.outbox_id for row in sent], "late_s": _STAMP_AFTER_S}
             connection.execute(_DELETE, parameters)
+    metrics.SENT.inc(len(sent), lane=lane.value)
+    for row in sent:
+        metrics.OUTBOX_SECONDS.observe(row.waited_s, lane=lane.value)
     return Step(sent=len(sent), left=len(claimed) - len(sent))
 
 
 def _claim(connection: Connection, lane: Lane) -> Sequence[_Claimed]:
     rows = connection.execute(_CLAIM, {"lane": lane.value, "most": TASKS_PER_CALL * lane.chunk})
-    return [_Claimed(row.id, row.message_id) for row in rows]
+    return [_Claimed(row.id, row.message_id, float(row.waited_s)) for row in rows]
 
 
 class Relay:
@@ -155,8 +161,10 @@ class Relay:
                 "nothing sent; the outbox keeps it",
                 extra={"lane": lane.value, "error": type(error).__name__, "error_text": str(error)},
             )
+            metrics.SEND_FAILURES.inc(lane=lane.value)
             return None
         if step.left:
+            metrics.SEND_FAILURES.inc(lane=lane.value)
             logger.warning(
                 "the broker refused part of a batch; the outbox keeps it",
                 extra={"lane": lane.value, "sent": step.sent, "left": step.left},

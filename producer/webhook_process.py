@@ -18,7 +18,7 @@ from producer.api import describe
 from producer.cli import stop_on_signals
 from producer.outbound import Caller
 from producer.webhooks import Due
-from shared import logs
+from shared import logs, metrics, metrics_server
 from shared.contracts import CHANNEL_MESSAGES
 from shared.database import make_engine, transaction
 from shared.errors import StoreError
@@ -115,6 +115,7 @@ class WebhookProcess:
         outcome, delivered = self._post(due, standing)
         with transaction(self._engine) as connection:
             webhooks.note(connection, due, outcome, delivered=delivered)
+        metrics.WEBHOOK_CALLS.inc(result="delivered" if delivered else "failed")
         logger.log(
             logging.INFO if delivered else logging.WARNING,
             "webhook called" if delivered else "webhook failed",
@@ -177,6 +178,7 @@ def run_command() -> None:
     """Make the calls until stopped; several may run."""
     settings = Settings.from_env(os.environ)
     logs.configure("webhooks", settings.log_level)
+    metrics_server.begin(settings)
     caller = Caller(allow_private=settings.webhooks_allow_private)
     engine = make_engine(settings, "carelane webhooks", pool_size=_CONNECTIONS)
     listener = Listener(settings, "carelane webhooks listener", CHANNEL_MESSAGES)

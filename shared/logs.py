@@ -12,15 +12,29 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from shared.errors import CarelaneError
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 #: Celery hangs a failed task's error and traceback here; foreign error texts may quote their input.
 _QUOTING = frozenset({"data"})
+_about: ContextVar[UUID | None] = ContextVar("message_id", default=None)
+
+
+@contextmanager
+def about(message_id: UUID) -> Iterator[None]:
+    """Every line logged in this block is about this message, also where the code knows no id."""
+    token = _about.set(message_id)
+    try:
+        yield
+    finally:
+        _about.reset(token)
 
 
 class JsonFormatter(logging.Formatter):
@@ -39,13 +53,14 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "event": _event(record),
         }
+        if (message_id := _about.get()) is not None:
+            line["message_id"] = message_id
         line.update({k: v for k, v in vars(record).items() if k not in _STANDARD | _QUOTING})
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
-            line["error"] = type(error).__name__
+            line.update(kind_of(error))
             if isinstance(error, CarelaneError):
                 line["error_text"] = str(error)
-            line["at"] = _innermost(error)
         return json.dumps(line, default=str)
 
 
@@ -54,6 +69,11 @@ def _event(record: logging.LogRecord) -> str:
     if isinstance(record.args, Mapping) and "traceback" in record.args:
         return f"task {record.args.get('name')} {record.args.get('description', 'failed')}"
     return record.getMessage()
+
+
+def kind_of(error: BaseException) -> dict[str, str]:
+    """An error's class and place, without its text, as extras of a line."""
+    return {"error": type(error).__name__, "at": _innermost(error)}
 
 
 def _innermost(error: BaseException) -> str:

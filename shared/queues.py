@@ -53,13 +53,13 @@ class QueueState:
     dead: int
 
 
-def sqs_client(settings: Settings) -> SQSClient:
+def sqs_client(settings: Settings, config: Config = CLIENT_CONFIG) -> SQSClient:
     """An SQS client for these settings. Make it after any fork."""
     return boto3.client(
         "sqs",
         region_name=settings.aws_region,
         endpoint_url=settings.sqs_endpoint_url,
-        config=CLIENT_CONFIG,
+        config=config,
     )
 
 

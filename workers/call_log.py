@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, insert, update
 
+from shared import metrics
 from shared.database import transaction
 from shared.tables import llm_calls
 from workers.llm_tier.call import CallRecord
@@ -49,6 +50,7 @@ class StoredCalls:
 
     def end(self, call_id: int, record: CallRecord) -> None:
         """The call has ended, well or not."""
+        _count(record)
         statement = (
             update(llm_calls)
             .where(llm_calls.c.id == call_id)
@@ -68,3 +70,13 @@ class StoredCalls:
                 connection.execute(statement)
 
         Patience(self._clock, self._longest_wait_s).call(work)
+
+
+def _count(record: CallRecord) -> None:
+    usage = record.usage
+    metrics.LLM_CALL_SECONDS.observe(record.latency_ms / 1000, outcome=record.outcome)
+    metrics.LLM_MESSAGES.inc(record.messages, outcome=record.outcome)
+    metrics.LLM_TOKENS.inc(max(0, usage.prompt_tokens - usage.cached_tokens), kind="prompt")
+    metrics.LLM_TOKENS.inc(usage.cached_tokens, kind="cached")
+    metrics.LLM_TOKENS.inc(usage.completion_tokens, kind="completion")
+    metrics.LLM_COST_USD.inc(float(record.cost_usd))

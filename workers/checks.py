@@ -16,6 +16,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, update
 
+from shared import metrics
 from shared.contracts import Status, Tier
 from shared.database import transaction
 from shared.errors import (
@@ -26,7 +27,15 @@ from shared.errors import (
 )
 from shared.tables import label_checks, labels, messages
 from workers.exchanges import Exchange, exchange_of, keep
-from workers.llm_tier.agreement import Check, Mix, Sampler, alarms
+from workers.llm_tier.agreement import (
+    FEWEST_CHECKS,
+    FEWEST_LABELS,
+    Check,
+    Mix,
+    Sampler,
+    alarms,
+    stability_index,
+)
 from workers.llm_tier.batcher import Batcher
 from workers.llm_tier.call import Answered, Result
 from workers.llm_tier.compress import compress
@@ -103,7 +112,7 @@ class Checker:
             try:
                 if self._batcher.idle:
                     self.round()
-                if rounds % _COMPARE_EVERY == 0:
+                if rounds % _COMPARE_EVERY == 1:
                     self.compare()
             except CarelaneError as error:
                 logger.warning("checks interrupted", extra={"reason": str(error)})
@@ -136,11 +145,11 @@ class Checker:
     def compare(self) -> list[str]:
         """Look at agreement and drift; what is alarming is logged as an alert."""
         with transaction(self._engine) as connection:
-            found = alarms(
-                recent_checks(connection),
-                mix(connection, _REFERENCE, _RECENT),
-                mix(connection, _RECENT, timedelta(0)) or Mix(counts={}, mean_confidence=0.0),
-            )
+            recent = recent_checks(connection)
+            before = mix(connection, _REFERENCE, _RECENT)
+            now = mix(connection, _RECENT, timedelta(0)) or Mix(counts={}, mean_confidence=0.0)
+        _show(recent, before, now)
+        found = alarms(recent, before, now)
         for each in found:
             logger.error("the small model may be stale: %s", each, extra={"alert": "model_stale"})
         return found
@@ -201,6 +210,16 @@ class Checker:
                     checked_at=func.now(),
                 )
             )
+
+
+def _show(recent: Sequence[Check], before: Mix | None, now: Mix) -> None:
+    """The same numbers for Prometheus, where there is enough to say something."""
+    if len(recent) >= FEWEST_CHECKS:
+        against = sum(not check.agrees for check in recent)
+        metrics.DISAGREEMENT.set(against / len(recent))
+    if before is not None and min(before.total, now.total) >= FEWEST_LABELS:
+        metrics.STABILITY.set(stability_index(before.counts, now.counts))
+        metrics.CONFIDENCE_FALL.set(before.mean_confidence - now.mean_confidence)
 
 
 def recent_checks(connection: Connection) -> list[Check]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Self
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from sqlalchemy import Engine
 from shared.contracts import Status
 from shared.database import transaction
 from shared.errors import QueueError
-from workers import settlement, store
+from workers import counting, settlement, store
 from workers.lease import ProcessName, is_dead
 from workers.patience import Patience
 from workers.settlement import Outcome
@@ -149,7 +150,9 @@ class Claims:
                     tried_below=tried_below,
                 )
 
-        return Claim(owner, self._patience.call(work))
+        rows = self._patience.call(work)
+        counting.claimed(rows, self._status)
+        return Claim(owner, rows)
 
     def _give_up(self, claim: Claim) -> None:
         """Settle what was claimed too often: each claim ended without an answer."""
@@ -158,7 +161,8 @@ class Claims:
             for row in claim.rows
         ]
         logger.error("message given up", extra={"message_id": claim.rows[0].id})
-        settle(self._engine, self._patience, claim.owner, self._status, outcomes)
+        written = settle(self._engine, self._patience, claim.owner, self._status, outcomes)
+        counting.settled(claim.rows, outcomes, written, datetime.now(UTC))
 
 
 def settle(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shared import logs
+from shared import logs, metrics, metrics_server
 from shared.contracts import Lane
 from shared.database import make_engine
 from shared.settings import Settings
@@ -58,12 +58,15 @@ def llm(concurrency: int | None) -> None:
 
 def run(kind: str, settings: Settings, concurrency: int, build: Build | None = None) -> int:
     """Run a worker until it is told to stop; returns its exit code."""
+    from celery.signals import worker_ready
+
     from workers.celery_app import LANES, make_app
     from workers.composition import BUILDERS
     from workers.patience import SystemClock
     from workers.queue_check import wait_for_queues
 
     logs.configure(f"worker-{kind}", settings.log_level)
+    metrics.start(settings)  # before the fork, so that the children count in the same folder
     # Before anything forks: a damaged bundle stops the process with a word, not its children.
     version = "" if build else model_version(kind, settings)
     urls: Mapping[Lane, str] = {}
@@ -72,6 +75,7 @@ def run(kind: str, settings: Settings, concurrency: int, build: Build | None = N
     app = make_app(settings, kind, urls)
     failed = mmap.mmap(-1, 1)  # shared with the children, which set it
     _set_up_children(partial(build or BUILDERS[kind], settings, urls), kind, failed)
+    worker_ready.connect(lambda **_: metrics_server.serve(settings), weak=False)
     code = _start(app, kind, concurrency, _liveness(kind, settings, version))
     # To a supervisor, 0 is a worker that was told to stop; this one is to be started again.
     return code or failed[0]

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from shared import logs
 from shared.contracts import Label, Status
 from shared.database import transaction
 from shared.errors import (
@@ -18,7 +19,7 @@ from shared.errors import (
     LanguageModelUnavailable,
     StoreError,
 )
-from workers import store
+from workers import counting, store
 from workers.cache import Entry
 from workers.chunk import Claim, settle
 from workers.exchanges import Exchange, exchange_of
@@ -80,7 +81,8 @@ class Desk:
 
     def _sheet(self, row: Claimed) -> RowSheet | None:
         """Make a row ready; None when it went to a person."""
-        sheet = prepare(row.text, self._lane.masker)
+        with logs.about(row.id):
+            sheet = prepare(row.text, self._lane.masker)
         if isinstance(sheet, str):
             self._to_person(row, sheet)
             return None
@@ -236,9 +238,10 @@ class Desk:
         outcome = Outcome(
             id=row.id, status=status, label=label, reason=reason, cache_key=key, exchange=exchange
         )
-        settle(
+        written = settle(
             self._runtime.engine, self._patience(), self._claim.owner, Status.ESCALATED, [outcome]
         )
+        counting.settled([row], [outcome], written, self._runtime.clock.now())
         self._open.pop(row.id, None)
 
     def _give_back(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from shared import metrics
 from shared.contracts import Label, Tier
 from shared.database import transaction
 from shared.errors import StoreError
@@ -53,10 +54,14 @@ class LabelCache:
             return {}
         try:
             with transaction(self.engine) as connection:
-                return cache.find(connection, counts)
+                found = cache.find(connection, counts)
         except StoreError as error:
             logger.warning("cache not looked up", extra={"reason": str(error)})
             return {}
+        hits = sum(count for key, count in counts.items() if key in found)
+        metrics.CACHE_LOOKUPS.inc(hits, result="hit")
+        metrics.CACHE_LOOKUPS.inc(counts.total() - hits, result="miss")
+        return found
 
     def start_asking(self, keys: Sequence[str], owner: str, for_s: float) -> set[str]:
         """The keys that `owner` is to ask about; others are asking about the rest."""

@@ -28,6 +28,8 @@ from kombu.transport import SQS
 from kombu.utils.encoding import bytes_to_str
 from vine import promise
 
+from shared import metrics
+
 logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE_S = 0.2
@@ -80,6 +82,7 @@ class Polls:
     def failed(self, why: str) -> None:
         """A receive failed; logged at the first and then ever more rarely."""
         self.failures += 1
+        metrics.POLL_FAILURES.inc()
         if self.failures & (self.failures - 1) == 0:  # 1, 2, 4, 8, ...
             logger.warning("SQS poll failed", extra={"why": why, "failed_polls": self.failures})
 

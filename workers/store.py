@@ -38,6 +38,7 @@ class Claimed:
     red_flags: tuple[RedFlag, ...]
     attempts: int  # claims so far in this tier, this one included
     received_at: datetime
+    waited_s: float = 0.0  # since it was enqueued
     cache_key: str | None = None  # worked out after the claim
 
 
@@ -80,7 +81,14 @@ def claim(
             lease_until=func.now() + timedelta(seconds=lease_s),
             attempts=m.attempts + 1,
         )
-        .returning(m.id, m.text, m.red_flags, m.attempts, m.received_at)
+        .returning(
+            m.id,
+            m.text,
+            m.red_flags,
+            m.attempts,
+            m.received_at,
+            func.extract("epoch", func.clock_timestamp() - m.enqueued_at).label("waited_s"),
+        )
     )
     return [
         Claimed(
@@ -89,6 +97,7 @@ def claim(
             red_flags=_red_flags(row.red_flags),
             attempts=row.attempts,
             received_at=row.received_at,
+            waited_s=float(row.waited_s),
         )
         # UUIDv7: oldest first.
         for row in sorted(rows, key=lambda each: each.id)

@@ -10,7 +10,7 @@ from uuid import UUID
 from shared.contracts import Lane, Status
 from shared.database import transaction
 from shared.errors import StoreError
-from workers import checks, store, verdict
+from workers import checks, counting, store, verdict
 from workers.chunk import Claim, Claims, Delivery, settle
 from workers.label_cache import label_of
 from workers.patience import Patience
@@ -49,6 +49,7 @@ def _settle(claim: Claim, runtime: Runtime, patience: Patience) -> None:
     judged = [outcome for row in rows if (outcome := _outcome(row, runtime)) is not None]
     outcomes = given_up + cached + judged
     written = settle(runtime.engine, patience, claim.owner, Status.QUEUED, outcomes)
+    counting.settled(claim.rows, outcomes, written, runtime.clock.now())
     # Red-flagged messages are left out: eyes are on them anyway.
     plain = {row.id for row in claim.rows if not row.red_flags}
     _note_checks(outcomes, plain & set(written), runtime)

@@ -5,9 +5,11 @@ One pass over the text; the only input and output is the loading of the bundle.
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 
+from shared import logs, metrics
 from shared.errors import DeidError
 from workers.deid.bundle import DEFAULT_BUNDLE, Thresholds, open_bundle
 from workers.deid.classifier import TokenClassifier
@@ -17,6 +19,8 @@ from workers.deid.lists import clinical_words, known_names
 from workers.deid.plain import plain_view
 from workers.deid.rules import RECOGNISERS
 from workers.deid.spans import Hit, Masked, merge, replace
+
+logger = logging.getLogger(__name__)
 
 MAX_CHARACTERS = 20_000
 BUDGET_MS = 20.0  # for a message of up to FREE_CHARACTERS
@@ -100,17 +104,22 @@ class Deidentifier:
         if budget_ms is None:
             budget_ms = scaled_budget_ms(text, self._budget_ms)
         deadline = Deadline(budget_ms)
+        started_s = time.perf_counter()
         try:
             return self._mask(text, deadline)
         except DeidError:
             raise
-        except Exception as error:  # noqa: BLE001 - fails closed, whatever went wrong
-            # The error's own text may quote the message, so only its kind is told.
+        except Exception as error:  # noqa: BLE001
+            # Fails closed, whatever went wrong. The error's own text may quote the message, so
+            # only its kind and place are told.
+            logger.error("de-identification broke down", extra=logs.kind_of(error))
             raise DeidError(
                 "failed",
                 f"De-identification broke down ({type(error).__name__}); "
                 "a person has to read the message.",
             ) from None
+        finally:
+            metrics.DEID_SECONDS.observe(time.perf_counter() - started_s)
 
     def _mask(self, text: str, deadline: Deadline) -> Masked:
         if len(text) > MAX_CHARACTERS:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from shared import metrics
 from shared.database import transaction
 from shared.errors import (
     LanguageModelBadAnswer,
@@ -97,6 +98,13 @@ class Gate:
         Raises:
             LanguageModelUnavailable: with reason breaker_open, over_budget or own_rate_limit.
         """
+        try:
+            return self._admit(tokens, longest_wait_s)
+        except LanguageModelUnavailable as error:
+            metrics.LLM_TURNED_AWAY.inc(reason=error.reason)
+            raise
+
+    def _admit(self, tokens: int, longest_wait_s: float) -> float:
         with transaction(self._engine) as connection:
             row = self._locked(connection)
             now: datetime = row.now

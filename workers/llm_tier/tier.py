@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from shared import metrics
 from shared.errors import (
     LanguageModelBadAnswer,
     LanguageModelError,
@@ -176,6 +177,7 @@ class _Run:
                 pause_s = tier.retry.pause_s(error, tried, left_s, self._dice)
                 if pause_s is None:
                     raise
+                metrics.LLM_RETRIES.inc(reason=error.reason)
                 logger.warning(
                     "LLM call failed, trying again",
                     extra={"reason": error.reason, "tried": tried, "pause_s": round(pause_s, 2)},
