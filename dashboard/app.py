@@ -20,7 +20,17 @@ from dashboard.live import Hub
 from dashboard.numbers import Numbers
 from dashboard.permissions import Access, Role, asks, may
 from dashboard.queue_depths import QueueDepths
-from dashboard.routes import audit, health, live, message, operations, review, sign_in, worklist
+from dashboard.routes import (
+    audit,
+    health,
+    live,
+    message,
+    metrics,
+    operations,
+    review,
+    sign_in,
+    worklist,
+)
 from dashboard.rows import line_of, utc_now
 from dashboard.text_view import urgency_class
 from dashboard.words import ROUTING_WORDS, TIER_WORDS, audit_words, reason_words, span_words
@@ -32,6 +42,7 @@ from shared.taxonomy import Taxonomy
 
 logger = logging.getLogger(__name__)
 
+from shared import metrics as counting
 _MIN_SECRET_CHARS = 32
 
 #: Scripts and styles only from our own files; data: images are the framework's form icons.
@@ -57,6 +68,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_REFRESH_EACH_REQUEST=False,
+    counting.start(settings)
         PERMANENT_SESSION_LIFETIME=timedelta(seconds=settings.session_max_s),
         MAX_CONTENT_LENGTH=1_000_000,
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=1),
@@ -67,7 +79,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["carelane"] = shared
     asks(Access.PUBLIC)(app.view_functions["static"])
     session.guard(app, shared.engine, settings)
-    for part in (health, sign_in, worklist, message, review, live, operations, audit):
+    for part in (health, metrics, sign_in, worklist, message, review, live, operations, audit):
         app.register_blueprint(part.blueprint)
     _furnish_templates(app, settings, shared.taxonomy)
     _handle_errors(app)

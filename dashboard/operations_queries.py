@@ -5,7 +5,7 @@ No patient's text is read here: the page is for people who run the system.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, text
@@ -50,6 +50,37 @@ _OUTBOX: Final = text(
     """
     SELECT lane, count(*) AS messages, extract(epoch FROM now() - min(created_at)) AS oldest_s
     FROM outbox GROUP BY lane
+    """
+)
+
+#: What lies in SQS or is in a worker's hands, by lane: sent, and not settled. SQS itself tells
+#: only CloudWatch how old its oldest message is.
+_SENT: Final = text(
+    """
+    SELECT CASE WHEN status = 'escalated' THEN 'llm'
+                WHEN red_flags <> '[]' THEN 'priority' ELSE 'fast' END AS lane,
+           count(*) AS messages,
+           count(*) FILTER (WHERE lease_until >= now()) AS in_hand,
+           extract(epoch FROM now() - min(enqueued_at)) AS oldest_s
+    FROM messages m
+    WHERE status IN ('queued', 'escalated')
+      AND NOT EXISTS (SELECT FROM outbox o WHERE o.message_id = m.id)
+    GROUP BY 1
+    """
+)
+
+#: Labels of the last day by hour and by who made them.
+_TIER_HOURS: Final = text(
+    """
+    WITH made AS (
+        SELECT date_trunc('hour', l.created_at) AS hour, l.tier, count(*) AS labels
+        FROM messages m JOIN labels l ON l.message_id = m.id AND NOT l.provisional
+        WHERE m.received_at > now() - interval '1 day' GROUP BY 1, 2
+    )
+    SELECT h.hour, made.tier, coalesce(made.labels, 0) AS labels
+    FROM generate_series(date_trunc('hour', now()) - interval '23 hours',
+                         date_trunc('hour', now()), interval '1 hour') AS h (hour)
+    LEFT JOIN made ON made.hour = h.hour ORDER BY h.hour
     """
 )
 
@@ -101,6 +132,45 @@ _FAILURES: Final = text(
     """
 )
 
+#: Calls to portals: what is due, and what was given up in the last day.
+_WEBHOOKS: Final = text(
+    """
+    SELECT w.id, w.source, w.disabled_reason,
+           (SELECT count(*) FROM webhook_deliveries d WHERE d.webhook_id = w.id
+              AND d.delivered_at IS NULL AND d.failed_at IS NULL) AS due,
+           (SELECT extract(epoch FROM now() - min(d.created_at)) FROM webhook_deliveries d
+            WHERE d.webhook_id = w.id AND d.delivered_at IS NULL AND d.failed_at IS NULL)
+              AS oldest_s,
+           (SELECT count(*) FROM webhook_deliveries d WHERE d.webhook_id = w.id
+              AND d.failed_at > now() - interval '1 day') AS failed,
+           (SELECT d.outcome FROM webhook_deliveries d WHERE d.webhook_id = w.id
+              AND d.delivered_at IS NULL AND d.outcome IS NOT NULL
+            ORDER BY d.id DESC LIMIT 1) AS last_failure
+    FROM webhooks w ORDER BY w.source, w.id LIMIT 100
+    """
+)
+
+_GATE: Final = text(
+    """
+    SELECT coalesce(bool_or(open_until > now()), false) AS open, max(reason) AS reason,
+           (SELECT coalesce(sum(cost_usd), 0) FROM llm_calls
+            WHERE created_at >= date_trunc('day', now())) AS spent_today_usd
+    FROM llm_gate
+    """
+)
+
+#: How often the LLM contradicts the small model's sure labels.
+_CHECKS: Final = text(
+    """
+    SELECT model_version, count(*) AS checks,
+           count(*) FILTER (WHERE category <> llm_category OR urgency <> llm_urgency) AS against
+    FROM label_checks
+    WHERE checked_at > now() - interval '28 days' AND model_version =
+        (SELECT model_version FROM label_checks ORDER BY id DESC LIMIT 1)
+    GROUP BY model_version
+    """
+)
+
 _WORKERS: Final = text(
     """
     SELECT id, lane, host, pid, model_version, started_at, heartbeat_at, polled_at,
@@ -115,14 +185,32 @@ _ALL: Final[Mapping[str, Any]] = {
     "minutes": _PER_MINUTE,
     "waiting": _WAITING,
     "outbox": _OUTBOX,
+    "sent": _SENT,
     "tiers": _TIERS,
+    "tier_hours": _TIER_HOURS,
     "hours": _LLM_HOURS,
     "outcomes": _LLM_OUTCOMES,
     "failures": _FAILURES,
     "workers": _WORKERS,
+    "webhooks": _WEBHOOKS,
+    "gate": _GATE,
+    "checks": _CHECKS,
 }
 
+#: What tells how the system stands now: cheap enough to be read every few seconds.
+STANDING: Final = (
+    "waiting",
+    "outbox",
+    "sent",
+    "failures",
+    "workers",
+    "webhooks",
+    "gate",
+)
 
-def read_all(connection: Connection) -> dict[str, Sequence[RowMapping]]:
-    """Every table of the page, by name."""
-    return {name: connection.execute(query).mappings().all() for name, query in _ALL.items()}
+Found = Mapping[str, Sequence[RowMapping]]
+
+
+def read(connection: Connection, names: Iterable[str] = tuple(_ALL)) -> Found:
+    """Tables of the page by name; all of them unless told which."""
+    return {name: connection.execute(_ALL[name]).mappings().all() for name in names}

@@ -1,7 +1,7 @@
 """How deep the SQS queues are, asked beside the request, so that a broker that is away costs none.
 
-SQS tells approximate numbers; the age of the oldest message it tells only to CloudWatch, so the
-page shows ages from Postgres instead.
+SQS tells approximate numbers. The age of the oldest message it tells only to CloudWatch, so ages
+come from Postgres, which knows since when each message is under way.
 """
 
 from __future__ import annotations
@@ -11,26 +11,38 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.contracts import Lane, dead_letter_queue_name, queue_name
+from shared.contracts import (
+    Lane,
+    dead_letter_queue_name,
+    intake_dead_letter_queue_name,
+    intake_queue_name,
+    queue_name,
+)
+from shared.queues import sqs_client
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
 
 logger = logging.getLogger(__name__)
 
 _EVERY_S: Final = 5.0
-_TIMEOUT_S: Final = 2
+#: A page waits for no broker: a question that takes longer is given up.
+_CONFIG: Final = Config(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 1})
+#: The queue that is no lane.
+INTAKE: Final = "intake"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Depth:
     """One queue's numbers."""
 
-    lane: Lane
+    queue: str  # a lane, or intake
     waiting: int
     in_flight: int  # received and not yet acknowledged
     dead: int  # in its dead-letter queue
@@ -41,18 +53,26 @@ class QueueDepths:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self.asking = False
         self._asked_at_s = float("-inf")
         self._last: tuple[Depth, ...] | None = None
 
     def last(self) -> Sequence[Depth] | None:
         """The last answer; None while there is none, or when SQS cannot be reached."""
-        with self._lock:
+        with self._changed:
             due = not self.asking and time.monotonic() - self._asked_at_s > _EVERY_S
-            if due:
+            # Another broker's depths are told by its own tools.
+            if due and self._settings.broker_url is None:
                 self.asking = True
                 threading.Thread(target=self._ask, name="queue depths", daemon=True).start()
+            return self._last
+
+    def fresh(self, longest_s: float) -> Sequence[Depth] | None:
+        """The same, after waiting so long for an answer that is no older than a few seconds."""
+        self.last()
+        with self._changed:
+            self._changed.wait_for(lambda: not self.asking, longest_s)
             return self._last
 
     def _ask(self) -> None:
@@ -62,37 +82,37 @@ class QueueDepths:
         except (BotoCoreError, ClientError) as error:
             logger.info("SQS did not tell its depths", extra={"kind": type(error).__name__})
         finally:
-            with self._lock:
+            with self._changed:
                 self._last = answer
                 self.asking = False
                 self._asked_at_s = time.monotonic()
+                self._changed.notify_all()
 
 
 def ask(settings: Settings) -> tuple[Depth, ...]:
-    """The depths of all lanes, from SQS; botocore's errors go through."""
-    client = boto3.client(
-        "sqs",
-        region_name=settings.aws_region,
-        endpoint_url=settings.sqs_endpoint_url,
-        config=Config(
-            connect_timeout=_TIMEOUT_S, read_timeout=_TIMEOUT_S, retries={"total_max_attempts": 1}
-        ),
-    )
-
-    def numbers(name: str) -> tuple[int, int]:
-        url = client.get_queue_url(QueueName=name)["QueueUrl"]
-        found = client.get_queue_attributes(
-            QueueUrl=url,
-            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-        )["Attributes"]
-        return (
-            int(found["ApproximateNumberOfMessages"]),
-            int(found["ApproximateNumberOfMessagesNotVisible"]),
-        )
-
+    """The depths of all lanes and of the intake queue, from SQS; botocore's errors go through."""
+    client = sqs_client(settings, _CONFIG)
+    prefix = settings.queue_prefix
+    named = {
+        lane.value: (queue_name(prefix, lane), dead_letter_queue_name(prefix, lane))
+        for lane in Lane
+    }
+    named[INTAKE] = (intake_queue_name(prefix), intake_dead_letter_queue_name(prefix))
     depths = []
-    for lane in Lane:
-        waiting, in_flight = numbers(queue_name(settings.queue_prefix, lane))
-        dead, _ = numbers(dead_letter_queue_name(settings.queue_prefix, lane))
-        depths.append(Depth(lane=lane, waiting=waiting, in_flight=in_flight, dead=dead))
+    for queue, (name, dead_name) in named.items():
+        waiting, in_flight = _numbers(client, name)
+        dead, _ = _numbers(client, dead_name)
+        depths.append(Depth(queue=queue, waiting=waiting, in_flight=in_flight, dead=dead))
     return tuple(depths)
+
+
+def _numbers(client: SQSClient, name: str) -> tuple[int, int]:
+    url = client.get_queue_url(QueueName=name)["QueueUrl"]
+    found = client.get_queue_attributes(
+        QueueUrl=url,
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )["Attributes"]
+    return (
+        int(found["ApproximateNumberOfMessages"]),
+        int(found["ApproximateNumberOfMessagesNotVisible"]),
+    )

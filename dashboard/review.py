@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, RowMapping, Text, func, insert, select, update
 from sqlalchemy import cast as sql_cast
 
-from dashboard import audit
+from dashboard import audit, counting
 from dashboard.audit import Action
 from shared.contracts import PROCESSING, Lane, Status, Tier, Urgency
 from shared.errors import InvalidInput
@@ -85,7 +85,9 @@ def apply(
             skipped[row["id"]] = str(refusal)
             continue
         before = _snapshot(row)
-        after = _snapshot(_write(connection, row["id"], values))
+        written = _write(connection, row["id"], values)
+        counting.decided(decision.action, row, written)
+        after = _snapshot(written)
         detail = {"batch": batch, "before": before, "after": after}
         entries.append(audit.record(connection, actor, decision.action, row["id"], **detail))
         changed.append(row["id"])

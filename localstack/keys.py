@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-_NAMES = ("CARELANE_SECRET_KEY", "CARELANE_HMAC_KEY")
+_NAMES = ("CARELANE_SECRET_KEY", "CARELANE_HMAC_KEY", "CARELANE_METRICS_TOKEN")
 
 
 def ensure_secrets(path: Path) -> dict[str, str]:

@@ -72,6 +72,10 @@ class Plan:
             "CARELANE_PORT_SQS": str(settings.port_sqs),
             "CARELANE_INTAKE_URL": given.get("CARELANE_INTAKE_URL", self.intake_url),
             "CARELANE_DASHBOARD_URL": given.get("CARELANE_DASHBOARD_URL", self.dashboard_url),
+            # One folder for all: the dashboard's /metrics tells what every process counted.
+            "CARELANE_METRICS_DIR": given.get(
+                "CARELANE_METRICS_DIR", str(settings.home.absolute() / "run" / "metrics")
+            ),
             "CARELANE_DEMO_PORTAL": given.get("CARELANE_DEMO_PORTAL", "1"),
             "PYTHONUNBUFFERED": "1",
         }

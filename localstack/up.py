@@ -72,7 +72,7 @@ def run(settings: LocalSettings, given: Mapping[str, str]) -> int:
         plan = Plan.of(settings, samples_done=done_marker(folders).exists())
         wanted = ports(settings, sqs=plan.local_sqs, llm=plan.standin_llm)
         refuse_taken_ports(wanted)
-        for stale in folders.home.glob("run/*.ready"):
+        for stale in [*folders.home.glob("run/*.ready"), *folders.home.glob("run/metrics/*.db")]:
             stale.unlink()
         with _postgres(plan, folders, settings) as url:
             phases.done("Postgres")

@@ -139,6 +139,9 @@ STABILITY = _gauge(
 CONFIDENCE_FALL = _gauge(
     "carelane_model_confidence_fall", "By how much the mean confidence has fallen."
 )
+DECISIONS = _counter(
+    "carelane_decisions_total", "What people decided: accepted, corrected, done ...", "action"
+)
 # The way out
 FIRST_READ_SECONDS = _histogram(
     "carelane_first_read_seconds", "Time from accepted to first read.", _READ_S, "urgency"

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from flask import Blueprint, abort, render_template
-from sqlalchemy import Connection, func, update
+from flask import Blueprint, Response, abort, jsonify, redirect, render_template, url_for
+from sqlalchemy import Connection, RowMapping, func, update
+from werkzeug.wrappers import Response as WerkzeugResponse
 
-from dashboard import audit, queries
+from dashboard import audit, explanations, queries
 from dashboard import session as sessions
 from dashboard.audit import Action
 from dashboard.context import context
 from dashboard.exchanges import exchange_of
+from dashboard.explanations import Standing
 from dashboard.permissions import Access, asks, may
 from dashboard.rows import line_of, utc_now
 from dashboard.text_view import pieces
+from shared.contracts import Explain
 from shared.database import transaction
 from shared.notify import notify_messages
 from shared.tables import messages
@@ -34,9 +38,13 @@ def show(message_id: UUID) -> str:
         if found is None:
             abort(404)
         if may(user.role, Access.WORK_MESSAGES):
-            _mark_read(connection, message_id)
-        audit.record(connection, user.name, Action.MESSAGE_READ, message_id)
+            _mark_read(connection, message_id, found)
+        seen = {"by_itself": True} if sessions.by_itself() else {}
+        audit.record(connection, user.name, Action.MESSAGE_READ, message_id, **seen)
         history = queries.label_history(connection, message_id)
+        if not sessions.by_itself():
+            _ask_for_words(connection, message_id, history, user.name)
+        explained = explanations.read(connection, message_id)
         exchanges = queries.exchanges(connection, message_id)
         log = queries.message_audit(connection, message_id)
         others = (
@@ -46,11 +54,17 @@ def show(message_id: UUID) -> str:
         )
         staff = queries.staff(connection)
     line = line_of(found, shared.taxonomy)
+    words = explained.get(Explain.WORDS)
+    carried = explanations.carried(words)
     return render_template(
         "message.html",
         line=line,
         message=found,
-        pieces=pieces(found["text"], line.flags),
+        pieces=pieces(found["text"], line.flags, carried),
+        carried={each.of for each in carried},
+        words=words,
+        rationale=explained.get(Explain.RATIONALE),
+        waiting=any(each.standing is Standing.WAITING for each in explained.values()),
         history=history,
         exchanges=[exchange_of(row, shared.taxonomy) for row in exchanges],
         text_days=shared.settings.llm_text_days,
@@ -62,13 +76,53 @@ def show(message_id: UUID) -> str:
     )
 
 
-def _mark_read(connection: Connection, message_id: UUID) -> None:
+@blueprint.get("/messages/<uuid:message_id>/explanations")
+@asks(Access.READ_MESSAGES)
+def explained(message_id: UUID) -> Response:
+    """Whether an explanation is still under way; the open page asks, and then reads itself anew."""
+    with transaction(context().engine) as connection:
+        found = explanations.read(connection, message_id)
+    return jsonify(waiting=any(each.standing is Standing.WAITING for each in found.values()))
+
+
+@blueprint.post("/messages/<uuid:message_id>/why")
+@asks(Access.WORK_MESSAGES)
+def ask_why(message_id: UUID) -> WerkzeugResponse:
+    """Have the LLM asked why the label fits; a call that costs, so only when somebody wants it."""
+    with transaction(context().engine) as connection:
+        found = queries.message(connection, message_id)
+        if found is None:
+            abort(404)
+        label_id = found["current_label_id"] or found["provisional_label_id"]
+        if label_id is None:
+            abort(400, "There is no label yet that could be explained.")
+        user = sessions.user().name
+        explanations.ask(connection, message_id, label_id, Explain.RATIONALE, user)
+        audit.record(connection, user, Action.WHY_ASKED, message_id)
+    return redirect(url_for("message.show", message_id=message_id, _anchor="why"))
+
+
+def _ask_for_words(
+    connection: Connection, message_id: UUID, history: Sequence[RowMapping], user: str
+) -> None:
+    """Have a fast worker find the words, if the fast tier said anything."""
+    label = explanations.fast_label(history)
+    if label is not None:
+        explanations.ask(connection, message_id, label["id"], Explain.WORDS, user)
+
+
+def _mark_read(connection: Connection, message_id: UUID, found: RowMapping) -> None:
     """Keep the time of the first reading, and take "unread" off every open list."""
-    first = connection.execute(
-        update(messages)
-        .where(messages.c.id == message_id, messages.c.first_read_at.is_(None))
-        .values(first_read_at=func.now())
-        .returning(messages.c.id)
-    ).first()
+    first = (
+        connection.execute(
+            update(messages)
+            .where(messages.c.id == message_id, messages.c.first_read_at.is_(None))
+            .values(first_read_at=func.now())
+            .returning(messages.c.received_at, messages.c.first_read_at)
+        )
+        .mappings()
+        .first()
+    )
     if first:
+        counting.first_read(found, first)
         notify_messages(connection, [message_id])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
 
 from flask import Blueprint, render_template
 from sqlalchemy import RowMapping
@@ -11,14 +12,13 @@ from sqlalchemy import RowMapping
 from dashboard import operations_queries
 from dashboard.charts import Chart, chart
 from dashboard.context import context
+from dashboard.operations_queries import Found
 from dashboard.permissions import Access, asks
 from dashboard.rows import utc_now
-from shared.contracts import Lane
+from shared.contracts import Lane, Tier
 from shared.database import transaction
 
 blueprint = Blueprint("operations", __name__)
-
-Found = Mapping[str, Sequence[RowMapping]]
 
 
 @blueprint.get("/operations")
@@ -28,7 +28,7 @@ def index() -> str:
     shared = context()
     depths = shared.depths.last()
     with transaction(shared.engine) as connection:
-        found = operations_queries.read_all(connection)
+        found = operations_queries.read(connection)
     return render_template(
         "operations.html",
         found=found,
@@ -36,6 +36,10 @@ def index() -> str:
         totals=_totals(found),
         waiting={row["status"]: row for row in found["waiting"]},
         outbox={row["lane"]: row for row in found["outbox"]},
+        sent={row["lane"]: row for row in found["sent"]},
+        check=found["checks"][0] if found["checks"] else None,
+        gate=found["gate"][0],
+        budget_usd=shared.settings.llm_daily_budget_usd,
         depths=depths,
         lanes=list(Lane),
         broker_is_sqs=shared.settings.broker_url is None,
@@ -72,6 +76,27 @@ def _charts(found: Found) -> list[Chart]:
             **hour,
         ),
         chart(
+            "Messages under way",
+            {"queued or escalated": ("line", "c-main", _under_way(found))},
+            unit="",
+            **hour,
+        ),
+        chart(
+            "Labels an hour, by tier",
+            {
+                name: ("line", style, _labels_by_hour(found, tier))
+                for tier, (name, style) in _TIER_LINES.items()
+            },
+            unit="",
+            **day,
+        ),
+        chart(
+            "From the cache",
+            {"share of labels": ("bars", "c-main", _cache_share(found))},
+            unit="%",
+            **day,
+        ),
+        chart(
             "LLM calls an hour",
             {"calls": ("bars", "c-main", column(hours, "calls"))},
             unit="",
@@ -84,6 +109,39 @@ def _charts(found: Found) -> list[Chart]:
             **day,
         ),
     ]
+
+
+#: Name and style of a tier's line.
+_TIER_LINES: Final = {
+    Tier.FAST: ("fast model", "c-main"),
+    Tier.LLM: ("LLM", "c-warn"),
+    Tier.CACHE: ("cache", "c-quiet"),
+    Tier.HUMAN: ("a person", "c-ink"),
+}
+
+
+def _under_way(found: Found) -> list[float | None]:
+    """How many waited for a label at each minute: counted back from how many do now."""
+    now = sum(row["messages"] for row in found["waiting"] if row["status"] != "needs_review")
+    counts: list[float | None] = []
+    for row in reversed(found["minutes"]):
+        counts.append(max(0.0, float(now)))
+        now += row["settled"] - row["came"]
+    return counts[::-1]
+
+
+def _labels_by_hour(found: Found, tier: str | None = None) -> list[float | None]:
+    """Labels of each hour; of the machine's tiers together without `tier`."""
+    hours: dict[datetime, float | None] = {}
+    for row in found["tier_hours"]:
+        wanted = row["tier"] == tier if tier else row["tier"] != Tier.HUMAN.value
+        hours[row["hour"]] = (hours.get(row["hour"]) or 0) + (row["labels"] if wanted else 0)
+    return list(hours.values())
+
+
+def _cache_share(found: Found) -> list[float | None]:
+    cached = _labels_by_hour(found, Tier.CACHE.value)
+    return [_share(c or 0, a or 0) for c, a in zip(cached, _labels_by_hour(found), strict=True)]
 
 
 def _totals(found: Found) -> dict[str, Any]:

@@ -6,15 +6,24 @@ from dataclasses import replace
 import boto3
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, insert, text
+from sqlalchemy import Engine, func, insert, text
 
 from dashboard.app import create_app
 from dashboard.permissions import Role
 from dashboard.queue_depths import QueueDepths, ask
-from shared.contracts import Lane, Status, Tier, Urgency, dead_letter_queue_name, queue_name
+from shared.contracts import (
+    Lane,
+    Status,
+    Tier,
+    Urgency,
+    dead_letter_queue_name,
+    intake_dead_letter_queue_name,
+    intake_queue_name,
+    queue_name,
+)
 from shared.database import transaction
 from shared.settings import Settings
-from shared.tables import llm_calls, outbox, workers
+from shared.tables import llm_calls, outbox, webhook_deliveries, webhooks, workers
 from tests.dashboard_pages import Person, Store, text_of
 from tests.services import eventually
 
@@ -53,6 +62,14 @@ def busy(store: Store, engine: Engine) -> Store:
         connection.execute(
             insert(outbox), [{"message_id": store.message(), "lane": Lane.PRIORITY.value}]
         )
+        connection.execute(
+            insert(webhooks), [{"source": "test-portal", "url": "https://x", "salt": "s"}]
+        )
+        owed = {"webhook_id": 1, "message_id": store.message(status=Status.DONE)}
+        connection.execute(insert(webhook_deliveries), [{**owed}])
+        connection.execute(
+            insert(webhook_deliveries).values(**owed, failed_at=func.now(), outcome="503")
+        )
     return store
 
 
@@ -73,7 +90,11 @@ def test_the_page_tells_queues_rates_tiers_spend_workers_and_failures(
     assert "gone or stuck" in words
     assert "The second opinion did not answer in time. 1" in words
     assert "60 % of the prompt tokens" in words
-    assert page.count("<figure>") == 4
+    assert "Today $0.0123." in words
+    assert "priority 1 0 s 0 – – – –" in words
+    assert "fast 0 – 1 0 s – – –" in words
+    assert "test-portal (1) 1 0 s 1 503" in words
+    assert page.count("<figure>") == 7
 
 
 def test_the_page_of_a_new_system_says_what_is_missing(signed_in: SignedIn) -> None:
@@ -91,7 +112,7 @@ def test_operations_see_no_patients_text_anywhere(signed_in: SignedIn, store: St
         assert "private" not in person.get(path).text
 
 
-def test_sqs_depths_are_told_by_lane(queue_settings: Settings) -> None:
+def test_sqs_depths_are_told_by_queue(queue_settings: Settings) -> None:
     client = boto3.client(
         "sqs",
         region_name=queue_settings.aws_region,
@@ -99,15 +120,17 @@ def test_sqs_depths_are_told_by_lane(queue_settings: Settings) -> None:
     )
     prefix = queue_settings.queue_prefix
     names = [queue_name(prefix, Lane.FAST)] * 2 + [dead_letter_queue_name(prefix, Lane.LLM)]
+    names += [intake_queue_name(prefix), intake_dead_letter_queue_name(prefix)]
     for name in names:
         url = client.get_queue_url(QueueName=name)["QueueUrl"]
         client.send_message(QueueUrl=url, MessageBody="{}")
 
-    depths = {depth.lane: depth for depth in ask(queue_settings)}
+    depths = {depth.queue: depth for depth in ask(queue_settings)}
 
-    assert depths[Lane.FAST].waiting == 2
-    assert depths[Lane.FAST].dead == 0
-    assert depths[Lane.LLM].dead == 1
+    assert depths["fast"].waiting == 2
+    assert depths["fast"].dead == 0
+    assert depths["llm"].dead == 1
+    assert (depths["intake"].waiting, depths["intake"].dead) == (1, 1)
 
 
 def test_the_page_shows_sqs_as_soon_as_it_has_answered(
@@ -119,7 +142,7 @@ def test_the_page_shows_sqs_as_soon_as_it_has_answered(
     assert depths.last() is None
     found = eventually(depths.last, what="the depths")
 
-    assert [depth.lane for depth in found] == list(Lane)
+    assert [depth.queue for depth in found] == [*Lane, "intake"]
     app.extensions["carelane"].hub.stop()
     app.extensions["carelane"].engine.dispose()
 

@@ -14,7 +14,7 @@ def test_secrets_are_made_once_and_kept(tmp_path: Path) -> None:
     second = ensure_secrets(path)
 
     assert first == second
-    assert set(first) == {"CARELANE_SECRET_KEY", "CARELANE_HMAC_KEY"}
+    assert set(first) == {"CARELANE_SECRET_KEY", "CARELANE_HMAC_KEY", "CARELANE_METRICS_TOKEN"}
     assert all(len(value) >= 32 for value in first.values())
     assert first["CARELANE_SECRET_KEY"] != first["CARELANE_HMAC_KEY"]
 
