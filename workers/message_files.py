@@ -39,20 +39,26 @@ def guess_format(path: Path | None, first_line: str) -> str:
 
 
 def read_rows(
-    lines: Iterable[str], kind: str, field: str, id_field: str = "id"
+    lines: Iterable[str], kind: str, field: str, id_field: str = "id", *, before: int = 0
 ) -> Iterator[Row | BadRow]:
-    """The messages of a file; a line that holds none comes as BadRow, and the rest goes on."""
+    """The messages of a file; a line that holds none comes as BadRow, and the rest goes on.
+
+    `before`: so many lines of the file come before these. A row without an id is called by its
+    line.
+    """
     if kind == "jsonl":
-        yield from _read_jsonl(lines, field, id_field)
+        yield from _read_jsonl(lines, field, id_field, before)
     elif kind == "csv":
-        yield from _read_csv(lines, field, id_field)
+        yield from _read_csv(lines, field, id_field, before)
     else:
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(lines, before + 1):
             yield Row(line=number, id=number, text=line.rstrip("\r\n"))
 
 
-def _read_jsonl(lines: Iterable[str], field: str, id_field: str) -> Iterator[Row | BadRow]:
-    for number, line in enumerate(lines, 1):
+def _read_jsonl(
+    lines: Iterable[str], field: str, id_field: str, before: int
+) -> Iterator[Row | BadRow]:
+    for number, line in enumerate(lines, before + 1):
         if not line.strip():
             continue
         try:
@@ -69,7 +75,9 @@ def _read_jsonl(lines: Iterable[str], field: str, id_field: str) -> Iterator[Row
         )
 
 
-def _read_csv(lines: Iterable[str], field: str, id_field: str) -> Iterator[Row | BadRow]:
+def _read_csv(
+    lines: Iterable[str], field: str, id_field: str, before: int
+) -> Iterator[Row | BadRow]:
     reader = csv.DictReader(lines)
     try:
         columns = reader.fieldnames or ()
@@ -86,10 +94,14 @@ def _read_csv(lines: Iterable[str], field: str, id_field: str) -> Iterator[Row |
         except StopIteration:
             return
         except csv.Error as error:
-            yield BadRow(line=reader.line_num, problem=f"not CSV ({error})")
+            yield BadRow(line=before + reader.line_num, problem=f"not CSV ({error})")
             continue
         text = content.get(field)
         if not isinstance(text, str):
-            yield BadRow(line=reader.line_num, problem=f'no text in column "{field}"')
+            yield BadRow(line=before + reader.line_num, problem=f'no text in column "{field}"')
             continue
-        yield Row(line=reader.line_num, id=content.get(id_field) or reader.line_num, text=text)
+        yield Row(
+            line=before + reader.line_num,
+            id=content.get(id_field) or before + reader.line_num,
+            text=text,
+        )
