@@ -46,6 +46,15 @@ _WAITING: Final = text(
     """
 )
 
+#: What nobody has opened yet, by urgency: the promise to the patient is about these.
+_UNREAD: Final = text(
+    """
+    SELECT urgency_rank, count(*) AS messages,
+           extract(epoch FROM now() - min(received_at)) AS oldest_s
+    FROM messages WHERE status <> 'done' AND first_read_at IS NULL GROUP BY urgency_rank
+    """
+)
+
 _OUTBOX: Final = text(
     """
     SELECT lane, count(*) AS messages, extract(epoch FROM now() - min(created_at)) AS oldest_s
@@ -184,6 +193,7 @@ _WORKERS: Final = text(
 _ALL: Final[Mapping[str, Any]] = {
     "minutes": _PER_MINUTE,
     "waiting": _WAITING,
+    "unread": _UNREAD,
     "outbox": _OUTBOX,
     "sent": _SENT,
     "tiers": _TIERS,
@@ -200,6 +210,7 @@ _ALL: Final[Mapping[str, Any]] = {
 #: What tells how the system stands now: cheap enough to be read every few seconds.
 STANDING: Final = (
     "waiting",
+    "unread",
     "outbox",
     "sent",
     "failures",

@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from dashboard import operations_queries
 from dashboard.operations_queries import Found
 from dashboard.queue_depths import Depth, QueueDepths
+from shared.contracts import Urgency
 from shared.database import transaction
 from shared.errors import StoreError
 
@@ -39,6 +40,8 @@ GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "carelane_outbox_oldest_seconds": ("How long the oldest of these waits.", ("lane",)),
     "carelane_waiting_messages": ("Messages without a final label.", ("status",)),
     "carelane_waiting_oldest_seconds": ("Time since the oldest of these came in.", ("status",)),
+    "carelane_unread_messages": ("Open messages that nobody has read.", ("urgency",)),
+    "carelane_unread_oldest_seconds": ("Time since the oldest of these came in.", ("urgency",)),
     "carelane_review_messages": ("Messages that need a person now, by reason.", ("reason",)),
     "carelane_workers": ("Workers; state alive, or silent for 30 s.", ("lane", "state")),
     "carelane_llm_breaker_open": ("1 while calls to the LLM are stopped.", ()),
@@ -55,9 +58,9 @@ Values = Iterator[tuple[str, tuple[str, ...], float]]
 class State:
     """A collector in the sense of prometheus-client."""
 
-    def __init__(self, engine: Engine, depths: QueueDepths, budget_usd: float) -> None:
+    def __init__(self, engine: Engine, depths: QueueDepths | None, budget_usd: float) -> None:
         self._engine = engine
-        self._depths = depths
+        self._depths = depths  # None: another broker, whose own tools tell
         self._budget_usd = budget_usd
         self.viewers = 0
 
@@ -74,9 +77,10 @@ class State:
     def _values(self) -> Values:
         yield "carelane_viewers", (), self.viewers
         yield "carelane_llm_budget_usd", (), self._budget_usd
-        depths = self._depths.fresh(_SQS_WAIT_S)
-        yield "carelane_up", ("sqs",), float(depths is not None)
-        yield from _of_sqs(depths or ())
+        if self._depths is not None:
+            depths = self._depths.fresh(_SQS_WAIT_S)
+            yield "carelane_up", ("sqs",), float(depths is not None)
+            yield from _of_sqs(depths or ())
         try:
             with transaction(self._engine) as connection:
                 found = operations_queries.read(connection, operations_queries.STANDING)
@@ -105,6 +109,10 @@ def _of_postgres(found: Found) -> Values:
         for row in found[name]:
             yield f"carelane_{name}_messages", (row[key],), row["messages"]
             yield f"carelane_{name}_oldest_seconds", (row[key],), float(row["oldest_s"])
+    for row in found["unread"]:
+        urgency = tuple(Urgency)[row["urgency_rank"]].value
+        yield "carelane_unread_messages", (urgency,), row["messages"]
+        yield "carelane_unread_oldest_seconds", (urgency,), float(row["oldest_s"])
     for row in found["failures"]:
         yield "carelane_review_messages", (row["reason"] or "unknown",), row["messages"]
     yield from _workers(found)

@@ -21,7 +21,9 @@ def show() -> Response:
     header = request.headers.get("Authorization")
     if not metrics_server.may_read(shared.settings, header) and not _may_see():
         abort(404 if header is None else 401)
-    state = State(shared.engine, shared.depths, shared.settings.llm_daily_budget_usd)
+    settings = shared.settings
+    depths = shared.depths if settings.broker_url is None else None
+    state = State(shared.engine, depths, settings.llm_daily_budget_usd)
     state.viewers = shared.hub.viewers
     return Response(metrics.text(state), content_type=metrics_server.CONTENT_TYPE)
 
