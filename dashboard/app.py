@@ -33,8 +33,16 @@ from dashboard.routes import (
 )
 from dashboard.rows import line_of, utc_now
 from dashboard.text_view import urgency_class
-from dashboard.words import ROUTING_WORDS, TIER_WORDS, audit_words, reason_words, span_words
+from dashboard.words import (
+    ROUTING_WORDS,
+    TIER_WORDS,
+    audit_words,
+    reason_words,
+    span_words,
+    unexplained_words,
+)
 from shared import logs
+from shared import metrics as counting
 from shared.database import make_engine, transaction
 from shared.errors import SettingsError, StoreError
 from shared.settings import Settings
@@ -42,7 +50,6 @@ from shared.taxonomy import Taxonomy
 
 logger = logging.getLogger(__name__)
 
-from shared import metrics as counting
 _MIN_SECRET_CHARS = 32
 
 #: Scripts and styles only from our own files; data: images are the framework's form icons.
@@ -61,6 +68,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or Settings.from_env(os.environ)
     logs.configure("dashboard", settings.log_level)
+    counting.start(settings)
     app = Flask(__name__)
     app.secret_key = _secret(settings)
     app.config.update(
@@ -68,7 +76,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_REFRESH_EACH_REQUEST=False,
-    counting.start(settings)
         PERMANENT_SESSION_LIFETIME=timedelta(seconds=settings.session_max_s),
         MAX_CONTENT_LENGTH=1_000_000,
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=1),
@@ -141,9 +148,12 @@ def _furnish_templates(app: Flask, settings: Settings, taxonomy: Taxonomy) -> No
         Access=Access,
         Role=Role,
     )
+    titles = {each.name: each.title for each in taxonomy.categories}
     app.jinja_env.filters.update(
+        category_title=lambda name: titles.get(name, name),
         reason_words=reason_words,
         span_words=span_words,
+        unexplained_words=unexplained_words,
         seconds_words=lambda seconds: span_words(timedelta(seconds=seconds)),
         urgency_class=urgency_class,
     )

@@ -25,6 +25,7 @@ class Action(StrEnum):
     ROLE_CHANGED = "role_changed"
     MESSAGE_READ = "message_read"
     SEARCHED = "searched"
+    WHY_ASKED = "why_asked"  # the LLM was asked for a rationale
     ACCEPTED = "accepted"  # the label that was there is right
     CORRECTED = "corrected"
     ASSIGNED = "assigned"

@@ -239,6 +239,7 @@ def message(connection: Connection, message_id: UUID) -> RowMapping | None:
         messages.c.attempts,
         messages.c.settled_at,
         messages.c.current_label_id,
+        messages.c.provisional_label_id,
     )
     return connection.execute(statement.where(messages.c.id == message_id)).mappings().one_or_none()
 

@@ -75,6 +75,11 @@ def user() -> User:
     return signed_in
 
 
+def by_itself() -> bool:
+    """Whether the open page asks, and nobody did anything."""
+    return request.endpoint == "live.stream" or _BACKGROUND in request.headers
+
+
 def guard(app: Flask, engine: Engine, settings: Settings) -> None:
     """Check session, CSRF token and access before every request."""
 
@@ -119,8 +124,7 @@ def _signed_in(engine: Engine, settings: Settings) -> User | None:
         session.clear()
         return None
     # A page left open keeps its stream; only what a person does keeps the session.
-    by_itself = request.endpoint == "live.stream" or _BACKGROUND in request.headers
-    if idle_s > _TOUCH_S and not by_itself:
+    if idle_s > _TOUCH_S and not by_itself():
         session["seen_at"] = now
     return found
 

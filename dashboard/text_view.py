@@ -1,4 +1,5 @@
-"""A message's text cut into pieces for the page: red-flag words marked, hidden characters shown.
+"""A message's text cut into pieces for the page: red-flag words, words that carried a decision,
+and hidden characters, which are shown.
 
 The template escapes each piece; nothing here makes markup. Pure.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -20,23 +21,37 @@ _LAYOUT: Final = frozenset("\n\t")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Carried:
+    """Words that carried a decision."""
+
+    start: int
+    end: int
+    of: str  # category or urgency
+
+
+@dataclass(frozen=True, kw_only=True)
 class Piece:
     """A run of text, alike all through."""
 
     text: str
     flag: Flag | None = None  # the red flag whose words these are
+    carried: tuple[str, ...] = ()  # category, urgency: what these words carried
     control: str | None = None  # the name of a character that would not show
 
 
-def pieces(text: str, flags: Sequence[Flag]) -> tuple[Piece, ...]:
-    """`text` in order, cut where a flag's words start and end and around hidden characters."""
-    # Flags count the text as it is stored; line ends become the page's only after the cut.
+def pieces(text: str, flags: Sequence[Flag], carried: Sequence[Carried] = ()) -> tuple[Piece, ...]:
+    """`text` in order, cut where marked words start and end and around hidden characters."""
+    # Marks count the text as it is stored; line ends become the page's only after the cut.
     marks = [flag for flag in flags if 0 <= flag.start < flag.end <= len(text)]
-    cuts = sorted({0, len(text), *(m.start for m in marks), *(m.end for m in marks)})
+    words = [each for each in carried if 0 <= each.start < each.end <= len(text)]
+    ends = {at for flag in marks for at in (flag.start, flag.end)}
+    ends |= {at for each in words for at in (each.start, each.end)}
     found: list[Piece] = []
-    for start, end in pairwise(cuts):
+    for start, end in pairwise(sorted({0, len(text), *ends})):
         flag = _strongest([m for m in marks if m.start <= start and end <= m.end])
-        found.extend(_split_controls(_line_ends(text, start, end), flag))
+        of = tuple(dict.fromkeys(w.of for w in words if w.start <= start and end <= w.end))
+        split = _split_controls(_line_ends(text, start, end), flag)
+        found.extend(replace(piece, carried=of) for piece in split)
     return tuple(found)
 
 

@@ -27,7 +27,8 @@ _REASONS: Final = {
     "llm_out_of_time": "The second opinion did not answer in time.",
     "llm_connection": "The second opinion could not be reached.",
     "llm_rate_limit": "The second opinion had no capacity left.",
-    "llm_budget": "The fast model was not sure, and today's budget for second opinions is spent.",
+    "llm_over_budget": "The fast model was not sure, and today's budget for second opinions is "
+    "spent.",
     "llm_breaker_open": "The second opinion kept failing and is paused.",
     "llm_server_error": "The second opinion's server failed.",
     "llm_refusal": "The second opinion declined to answer.",
@@ -67,8 +68,23 @@ ROUTING_WORDS: Final = {
 }
 
 
+#: Why there is no explanation, by the code that workers or dashboard store; others are reasons.
+_UNEXPLAINED: Final = {
+    "nobody_to_ask": "Nobody to ask: no worker that could answer is running.",
+    "no_answer": "No answer came in time.",
+    "failed": "It could not be worked out.",
+    "workers_busy": "The workers were busy labelling messages.",
+    "no_words": "The text has no words.",
+    "instructions_in_text": "The text talks to the machine, so it is not sent on.",
+    "llm_over_budget": "Today's budget for the LLM is spent.",
+    "llm_breaker_open": "The LLM kept failing and is paused.",
+    "llm_own_rate_limit": "The LLM's rate limit is used up for the moment.",
+}
+
+
 _ACTIONS: Final = {
     "message_read": "read it",
+    "why_asked": "asked the LLM why",
     "accepted": "confirmed the label",
     "corrected": "changed the label",
     "done": "marked it done",
@@ -89,9 +105,16 @@ def reason_words(code: str | None) -> str:
     return f"The machine could not decide ({code.replace('_', ' ')})."
 
 
+def unexplained_words(code: str | None) -> str:
+    """A sentence for why there is no explanation."""
+    return _UNEXPLAINED.get(code or "failed") or reason_words(code)
+
+
 def audit_words(action: str, detail: Mapping[str, Any]) -> str:
     """What an entry of the audit log says that somebody did, after their name."""
     before, after = detail.get("before") or {}, detail.get("after") or {}
+    if action == "message_read" and detail.get("by_itself"):
+        return "had it open while it changed"
     if action == "assigned":
         to = after.get("assignee")
         return f"gave it to {to}" if to else f"took it from {before.get('assignee') or 'nobody'}"

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 #: The status_reason of a message that no tier labelled in time.
 WAITED_TOO_LONG: Final = "waited_too_long"
+#: So long a rationale stays where no text is kept.
+_READING_S: Final = 3600
 #: Most messages of one round. It bounds the double work when the queue is merely long: a copy of
 #: a message that is still queued costs its worker one look at the status.
 _PER_ROUND: Final = 1000
@@ -80,6 +82,13 @@ _FORGET = text(
     )
     """
 )
+# What an LLM wrote from such a text goes with it.
+_FORGET_RATIONALES = text(
+    """
+    DELETE FROM explanations
+    WHERE kind = 'rationale' AND asked_at < now() - make_interval(secs => :older_s)
+    """
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +135,8 @@ def forget_texts(engine: Engine, days: float) -> int:
     """
     with transaction(engine) as connection:
         older_s = days * 86_400
+        # Also where nothing is kept, whoever asked must have time to read the answer.
+        connection.execute(_FORGET_RATIONALES, {"older_s": max(older_s, _READING_S)})
         return connection.execute(_FORGET, {"older_s": older_s, "most": _PER_ROUND}).rowcount
 
 

@@ -18,9 +18,11 @@ TASK_LLM: Final = "triage.llm"
 FAST_CHUNK: Final = 32
 LLM_CHUNK: Final = 8
 
-#: NOTIFY channels. The outbox one has no payload; the other carries {"ids": [...]}.
+#: NOTIFY channels. The outbox one has no payload, the messages' carries {"ids": [...]}, the
+#: explanations' the kind that is asked for.
 CHANNEL_OUTBOX: Final = "carelane_outbox"
 CHANNEL_MESSAGES: Final = "carelane_messages"
+CHANNEL_EXPLANATIONS: Final = "carelane_explanations"
 #: Postgres refuses payloads of 8,000 bytes; 32 ids take about 1,300.
 IDS_PER_NOTIFY: Final = 32
 
@@ -98,6 +100,17 @@ class Label:
     cost_usd: Decimal | None = None  # this message's share of the call
     llm_call_id: int | None = None
     author: str | None = None  # the clinician's user name, for tier human
+
+
+class Explain(StrEnum):
+    """What can be asked about a label, by somebody who looks at the message."""
+
+    WORDS = "words"  # the words that carried the fast tier's decision; answered by fast workers
+    RATIONALE = "rationale"  # a sentence from the LLM; answered by LLM workers
+
+
+#: Nobody waits for an explanation longer than this, so none is worked out later.
+EXPLAIN_WITHIN_S: Final = 60.0
 
 
 def queue_name(prefix: str, lane: Lane) -> str:

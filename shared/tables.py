@@ -241,6 +241,27 @@ llm_exchanges = Table(
     Index("ix_llm_exchanges_created_at", "created_at"),
 )
 
+#: What somebody who looks at a message asks about its label, answered by a worker that has time:
+#: the words that carried the fast tier's decision (places in the text only), or a rationale.
+explanations = Table(
+    "explanations",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("message_id", Uuid, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("label_id", BigInteger, ForeignKey("labels.id", ondelete="CASCADE"), nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("claimed_until", DateTime(timezone=True)),
+    Column("answered_at", DateTime(timezone=True)),
+    Column("outcome", Text),  # NULL: open; ok, or a stable code for why there is no answer
+    Column("model_version", Text),  # who answered
+    Column("result", JSONB),
+    UniqueConstraint("message_id", "kind"),
+    CheckConstraint("kind IN ('words', 'rationale')", name="kind"),
+    Index("ix_explanations_kind_asked_at", "kind", "asked_at"),
+)
+
 #: Worker processes by their heartbeat; Celery offers no such thing on SQS.
 workers = Table(
     "workers",

@@ -10,13 +10,14 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from shared.contracts import Lane
 from shared.errors import CarelaneError
 from shared.settings import Settings
 from shared.taxonomy import Taxonomy
 from workers.cli import run
-from workers.composition import BUILDERS, fast_runtime
+from workers.composition import BUILDERS, fast_runtime, words_explainer
 from workers.fast_tier.scores import Scores
 from workers.routing import RoutingPolicy
 from workers.runtime import Runtime
@@ -82,7 +83,8 @@ class ObedientLabeller:
 
 def build_fast(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
     """The fast worker's runtime with the obedient labeller."""
-    return fast_runtime(settings, Taxonomy.load(), ObedientLabeller())
+    runtime = fast_runtime(settings, Taxonomy.load(), ObedientLabeller())
+    return replace(runtime, explainers=(words_explainer(settings, ObedientLabeller),))
 
 
 def main(kind: str, concurrency: int) -> int:

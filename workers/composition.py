@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
+from celery.signals import task_postrun, task_prerun
 from sqlalchemy import Engine
 
-from shared.contracts import Lane, queue_name
+from shared.contracts import Explain, Lane, queue_name
 from shared.database import make_engine
 from shared.errors import QueueUnavailable
 from shared.queues import sqs_client
 from shared.settings import Settings
 from shared.taxonomy import Taxonomy
 from workers.call_log import StoredCalls
+from workers.carrying_words import Scorer, answerer
 from workers.checks import Checker
 from workers.chunk import Delivery
 from workers.deid.deidentifier import Deidentifier
 from workers.escalation import LlmLane
+from workers.explainer import Explainer, Quiet
 from workers.fast_tier.watch import LiveTier
 from workers.heartbeat import ExtendDelivery, Heartbeat
 from workers.label_cache import LabelCache
@@ -37,15 +41,30 @@ from workers.llm_tier.prompt import Prompt, load_examples, make_prompt
 from workers.llm_tier.tier import LlmTier
 from workers.llm_tier.wording import Keys
 from workers.patience import SystemClock
+from workers.rationale import Rationales
 from workers.runtime import Build, Runtime
 from workers.seams import Clock, FastLabeller
+
+#: So many people of one worker process get their rationale at the same time.
+_RATIONALES_AT_ONCE: Final = 2
 
 
 def build_fast(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:  # noqa: ARG001
     """A pool child that runs the fast tier with the bundle that is set."""
     taxonomy = Taxonomy.load(settings.taxonomy_path)
     labeller = LiveTier(settings.bundle_path, shadow=settings.shadow_bundle_path, taxonomy=taxonomy)
-    return fast_runtime(settings, taxonomy, labeller)
+    runtime = fast_runtime(settings, taxonomy, labeller)
+    return replace(runtime, explainers=(words_explainer(settings, lambda: labeller.tier),))
+
+
+def words_explainer(settings: Settings, live: Callable[[], Scorer]) -> Explainer:
+    """Answers, beside the lanes, which words carried a decision."""
+    quiet = Quiet()
+    # In a pool child these come around each chunk.
+    task_prerun.connect(quiet.enter, weak=False)
+    task_postrun.connect(quiet.leave, weak=False)
+    engine = make_engine(settings, "carelane-fast explain", pool_size=1)
+    return Explainer(settings, engine, Explain.WORDS, answerer(live, quiet))
 
 
 def fast_runtime(settings: Settings, taxonomy: Taxonomy, labeller: FastLabeller) -> Runtime:
@@ -77,14 +96,16 @@ def build_llm(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
         simulated=settings.llm_simulated,
         longest_wait_s=settings.llm_lease_s * 0.7,
     )
+    chat = OpenAIChat.from_settings(settings)
+    gate = Gate(engine, Limits.from_settings(settings), probe_s=settings.llm_timeout_s * 2)
     tier = LlmTier(
-        model=hedged(OpenAIChat.from_settings(settings), settings, calls, prompt, prices, clock),
+        model=hedged(chat, settings, calls, prompt, prices, clock),
         prompt=prompt,
         taxonomy=taxonomy,
         codes=label_codes(taxonomy),
         prices=prices,
         calls=calls,
-        gate=Gate(engine, Limits.from_settings(settings), probe_s=settings.llm_timeout_s * 2),
+        gate=gate,
         clock=clock,
         timeout_s=settings.llm_timeout_s,
         batch_messages=settings.llm_batch_messages,
@@ -97,6 +118,18 @@ def build_llm(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
     batcher = Batcher(tier, clock, pace)
     masker = Deidentifier.load(settings.deid_bundle_path, settings.deid_budget_ms)
     Checker(engine, batcher, masker, text_days=settings.llm_text_days).start()
+    rationales = Rationales(
+        model=chat,
+        masker=masker,
+        gate=gate,
+        calls=calls,
+        prices=prices,
+        clock=clock,
+        engine=engine,
+        taxonomy=taxonomy,
+        timeout_s=settings.llm_timeout_s,
+        text_days=settings.llm_text_days,
+    )
     lane = LlmLane(
         tier=tier,
         batcher=batcher,
@@ -111,6 +144,10 @@ def build_llm(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
         process=ProcessName.of_pid(os.getpid()),
         clock=clock,
         llm=lane,
+        explainers=tuple(
+            Explainer(settings, engine, Explain.RATIONALE, rationales.answer)
+            for _ in range(_RATIONALES_AT_ONCE)
+        ),
     )
 
 

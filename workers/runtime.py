@@ -16,6 +16,7 @@ from workers.seams import Clock, FastLabeller
 
 if TYPE_CHECKING:
     from workers.escalation import LlmLane
+    from workers.explainer import Explainer
     from workers.label_cache import LabelCache
     from workers.llm_tier.agreement import Sampler
 
@@ -32,6 +33,7 @@ class Runtime:
     cache: LabelCache | None = None  # fast workers; LLM workers have it in their lane
     sampler: Sampler | None = None  # fast workers, where there is an LLM to check them
     llm: LlmLane | None = None  # LLM workers
+    explainers: tuple[Explainer, ...] = ()  # what is answered for pages, beside the lanes
 
     def patience(self, longest_s: float) -> Patience:
         """A wait for the database that ends after `longest_s`."""
@@ -43,9 +45,11 @@ _current: Runtime | None = None
 
 
 def install(runtime: Runtime) -> None:
-    """Make `runtime` this process's."""
+    """Make `runtime` this process's, and start what runs beside the lanes."""
     global _current
     _current = runtime
+    for explainer in runtime.explainers:
+        explainer.start()
 
 
 def current() -> Runtime:

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, abort, jsonify, redirect, render_template
 from sqlalchemy import Connection, RowMapping, func, update
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from dashboard import audit, explanations, queries
+from dashboard import audit, counting, explanations, queries
 from dashboard import session as sessions
 from dashboard.audit import Action
 from dashboard.context import context

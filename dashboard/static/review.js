@@ -243,6 +243,7 @@
         bulk();
       }
     },
+    w: () => document.getElementById("ask-why")?.click(),
     g: () => location.assign("/"),
     "/": () => document.getElementById("q")?.focus(),
     "?": () => help?.showModal(),

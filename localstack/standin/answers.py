@@ -164,7 +164,9 @@ class Writer:
 
     def _string(self, name: str, at: tuple[Item, Answer] | None) -> str:
         if at is None:
-            return "simulated"
+            # A question about one message, answered without a list.
+            single = len(self._items) == 1 and name not in _ID_NAMES
+            return sentence(self._items[0][1]) if single else "simulated"
         item, answer = at
         if name in _ID_NAMES:
             return item.id

@@ -8,10 +8,13 @@ from sqlalchemy import Engine
 
 from dashboard import accounts
 from dashboard.permissions import Role
-from shared.contracts import Status, Tier, Urgency
+from shared.contracts import Lane, Status, Tier, Urgency
 from tests.dashboard_pages import PASSWORD, WILD, Server, Store, add_user
+from tests.worker_process import SURE
+from tests.worker_stack import Clinic, Workers, clinic, workers
 
 pytestmark = pytest.mark.e2e
+__all__ = ["clinic", "workers"]
 
 expect.set_options(timeout=20_000)  # a busy machine is no reason to fail
 
@@ -463,6 +466,24 @@ def test_an_open_message_turns_from_processing_into_its_label(
 
     expect(page.locator("#moved")).to_contain_text("has changed")
     expect(page.locator("#message h1")).to_contain_text("Results")
+
+
+def test_the_words_that_carried_a_decision_come_onto_the_open_page_by_themselves(
+    worklist: Callable[[], Page], clinic: Clinic, workers: Workers
+) -> None:
+    page = worklist()
+    workers.start("fast")
+    [message_id] = clinic.accept(f"It is {SURE} that I take them in the evening with a glass")
+    clinic.send(Lane.FAST, [message_id])
+    expect(page.locator(f"#m-{message_id}")).to_contain_text("Refill")
+
+    page.goto(f"/messages/{message_id}")
+    page.evaluate("window.neverReloaded = true")
+
+    expect(page.locator("#carried")).to_contain_text("the category Refill")
+    expect(page.locator(".text mark.carried-category")).to_contain_text(SURE)
+    expect(page.locator(".text mark.carried-category")).not_to_contain_text("evening")
+    assert page.evaluate("window.neverReloaded")
 
 
 @pytest.mark.parametrize("number", range(len(WILD)))

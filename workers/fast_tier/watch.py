@@ -94,6 +94,11 @@ class LiveTier:
         return self._live.tier.policy
 
     @property
+    def tier(self) -> FastTier:
+        """The bundle that decides, for work beside the lanes: it swaps nothing, counts nothing."""
+        return self._live.tier
+
+    @property
     def shadow_version(self) -> str | None:
         """Name and version of the bundle that is being tried, if any."""
         return self._shadow.tier.version if self._shadow else None
