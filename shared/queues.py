@@ -41,6 +41,19 @@ _REFUSED = {"AccessDenied", "AccessDeniedException", "InvalidClientTokenId", "Un
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attributes:
+    """One queue of any kind as SQS describes it."""
+
+    url: str
+    visibility_s: int
+    retention_s: int
+    max_receives: int | None  # None without a dead-letter queue
+    encrypted: bool
+    waiting: int
+    in_flight: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class QueueState:
     """One lane's queue as SQS describes it."""
 
@@ -77,7 +90,7 @@ def create_queues(settings: Settings, template: Path = TEMPLATE) -> bool:
         config=CLIENT_CONFIG,
     )
     stack = f"{settings.queue_prefix}-queues"
-    with _translated(settings):
+    with translated(settings):
         if _stack_status(cloudformation, stack) in _DEAD_STACK:
             cloudformation.delete_stack(StackName=stack)
             cloudformation.get_waiter("stack_delete_complete").wait(
@@ -94,7 +107,7 @@ def check_queues(settings: Settings) -> tuple[QueueState, ...]:
         QueueUnavailable: SQS cannot be reached.
     """
     sqs = sqs_client(settings)
-    with _translated(settings):
+    with translated(settings):
         return tuple(_queue_state(sqs, settings, lane) for lane in Lane)
 
 
@@ -143,28 +156,39 @@ def _first_failure(cloudformation: CloudFormationClient, stack: str) -> str:
     return "no failed resource in its events"
 
 
+def attributes_of(sqs: SQSClient, name: str) -> Attributes:
+    """What SQS says about one queue; call it within `translated`."""
+    url = _queue_url(sqs, name)
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    policy = json.loads(found.get("RedrivePolicy") or "{}")
+    return Attributes(
+        url=url,
+        visibility_s=int(found["VisibilityTimeout"]),
+        retention_s=int(found["MessageRetentionPeriod"]),
+        max_receives=int(policy["maxReceiveCount"]) if policy.get("deadLetterTargetArn") else None,
+        encrypted=found.get("SqsManagedSseEnabled") == "true" or "KmsMasterKeyId" in found,
+        waiting=int(found["ApproximateNumberOfMessages"]),
+        in_flight=int(found["ApproximateNumberOfMessagesNotVisible"]),
+    )
+
+
 def _queue_state(sqs: SQSClient, settings: Settings, lane: Lane) -> QueueState:
     name = queue_name(settings.queue_prefix, lane)
-    url = _queue_url(sqs, name)
-    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-    policy = json.loads(attributes.get("RedrivePolicy") or "{}")
-    if not policy.get("deadLetterTargetArn"):
+    found = attributes_of(sqs, name)
+    if found.max_receives is None:
         raise QueueMisconfigured(
             f"the queue {name} has no RedrivePolicy: Celery would delete a message whose task "
             "failed. `carelane queues create` sets it."
         )
-    dead_url = _queue_url(sqs, dead_letter_queue_name(settings.queue_prefix, lane))
-    dead = sqs.get_queue_attributes(
-        QueueUrl=dead_url, AttributeNames=["ApproximateNumberOfMessages"]
-    )["Attributes"]
+    dead = attributes_of(sqs, dead_letter_queue_name(settings.queue_prefix, lane))
     return QueueState(
         lane=lane,
-        url=url,
-        visibility_s=int(attributes["VisibilityTimeout"]),
-        max_receives=int(policy["maxReceiveCount"]),
-        waiting=int(attributes["ApproximateNumberOfMessages"]),
-        in_flight=int(attributes["ApproximateNumberOfMessagesNotVisible"]),
-        dead=int(dead["ApproximateNumberOfMessages"]),
+        url=found.url,
+        visibility_s=found.visibility_s,
+        max_receives=found.max_receives,
+        waiting=found.waiting,
+        in_flight=found.in_flight,
+        dead=dead.waiting,
     )
 
 
@@ -182,7 +206,8 @@ def _queue_url(sqs: SQSClient, name: str) -> str:
 
 
 @contextmanager
-def _translated(settings: Settings) -> Iterator[None]:
+def translated(settings: Settings) -> Iterator[None]:
+    """Turn botocore's errors into ours."""
     where = settings.sqs_endpoint_url or f"AWS {settings.aws_region}"
     try:
         yield

@@ -58,6 +58,12 @@ def make_app(settings: Settings, kind: str, queue_urls: Mapping[Lane, str]) -> C
     return app
 
 
+def slowest_task_s(settings: Settings) -> float:
+    """How long a task of the fast lane may run before its child is killed."""
+    # Never below the lease: a task waits for the database for most of that.
+    return max(_LONGEST_CHUNK_S, settings.fast_lease_s)
+
+
 def _time_limits(settings: Settings, kind: str) -> dict[str, float]:
     """The end of a child that hangs.
 
@@ -67,8 +73,7 @@ def _time_limits(settings: Settings, kind: str) -> dict[str, float]:
     """
     if kind != "fast":
         return {}
-    # Never below the lease: a task waits for the database for most of that.
-    longest_s = max(_LONGEST_CHUNK_S, settings.fast_lease_s)
+    longest_s = slowest_task_s(settings)
     return {"task_soft_time_limit": longest_s * 0.8, "task_time_limit": longest_s}
 
 

@@ -93,6 +93,14 @@ class OpenAIChat:
             self._dialect.worked()
             return reply
 
+    def models(self) -> frozenset[str]:
+        """The names of the models that the server lists; raises LanguageModelError's kinds."""
+        try:
+            listed = self._client.models.list(timeout=_CONNECT_TIMEOUT_S)
+            return frozenset(each.id for each in listed)
+        except openai.OpenAIError as error:
+            raise translate(error) from error
+
     def close(self) -> None:
         """Close its connections."""
         self._client.close()
