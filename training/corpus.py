@@ -23,6 +23,8 @@ from shared.taxonomy import Taxonomy
 DATA: Final = Path(__file__).parent / "data"
 #: The corpus that ships, by split. Test is for reports only.
 SPLITS: Final = {name: DATA / f"{name}.jsonl" for name in ("train", "dev", "test")}
+#: Lots U to Y: more messages of other writers, for training only.
+WRITTEN: Final = DATA / "written.jsonl"
 
 _MARK: Final = re.compile(r"\[\[([A-Z]+)\|(.*?)\]\]", re.DOTALL)
 _MOST_CATEGORIES: Final = 3

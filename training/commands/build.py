@@ -18,8 +18,10 @@ from training.commands.eval import as_text, judged, measure
 from training.commands.options import (
     load_split,
     load_taxonomy,
+    load_train,
     split_option,
     taxonomy_option,
+    train_option,
     work_option,
 )
 from training.corpus import Example, read
@@ -58,7 +60,7 @@ from workers.fast_tier import SHIPPED
 )
 @click.option("--no-release", is_flag=True, help="Stop at the draft bundle and its report.")
 @click.option("--threads", type=int, default=1, show_default=True)
-@split_option("train")
+@train_option
 @split_option("dev")
 @split_option("test")
 @taxonomy_option
@@ -73,7 +75,7 @@ def command(
     target: Path,
     no_release: bool,
     threads: int,
-    train: Path,
+    train: tuple[Path, ...],
     dev: Path,
     test: Path,
     taxonomy_path: Path | None,
@@ -88,9 +90,9 @@ def command(
     started = time.monotonic()
     taxonomy = load_taxonomy(taxonomy_path)
     work.mkdir(parents=True, exist_ok=True)
-    _prepare({"train": train, "dev": dev, "test": test}, taxonomy)
-    examples, held_out = load_split(train, taxonomy), load_split(dev, taxonomy)
-    data = {"train": train, "dev": dev}
+    _prepare({"train": train, "dev": (dev,), "test": (test,)}, taxonomy)
+    examples, held_out = load_train(train, taxonomy), load_split(dev, taxonomy)
+    data = {**{path.stem: path for path in train}, "dev": dev}
     _say("fitting the linear model")
     pipeline.train_linear(examples, taxonomy, LinearOptions(seed=seed), work / "linear")
     draft = work / "bundle"
@@ -123,10 +125,10 @@ def command(
     _say(f"{(time.monotonic() - started) / 60:.1f} minutes")
 
 
-def _prepare(paths: dict[str, Path], taxonomy: Taxonomy) -> None:
+def _prepare(files: dict[str, tuple[Path, ...]], taxonomy: Taxonomy) -> None:
     splits, bad = {}, []
-    for name, path in paths.items():
-        splits[name], rows = read([path], taxonomy)
+    for name, paths in files.items():
+        splits[name], rows = read(paths, taxonomy)
         bad += rows
     found = check(splits, bad, taxonomy)
     click.echo(check_text(found))

@@ -12,8 +12,10 @@ from training.commands.options import (
     bundle_argument,
     load_split,
     load_taxonomy,
+    load_train,
     split_option,
     taxonomy_option,
+    train_option,
 )
 from training.progress import bar
 from training.thresholds import calibrate
@@ -42,7 +44,7 @@ from training.thresholds import calibrate
     show_default=True,
     help="Most emergent messages accepted as less.",
 )
-@split_option("train")
+@train_option
 @split_option("dev")
 @taxonomy_option
 def command(
@@ -50,7 +52,7 @@ def command(
     risk: float,
     confidence: float,
     emergent_risk: float,
-    train: Path,
+    train: tuple[Path, ...],
     dev: Path,
     taxonomy_path: Path | None,
 ) -> None:
@@ -58,7 +60,7 @@ def command(
     taxonomy = load_taxonomy(taxonomy_path)
     examples = load_split(dev, taxonomy)
     options = RiskOptions(risk=risk, confidence=confidence, emergent_risk=emergent_risk)
-    possible = emergent_categories(load_split(train, taxonomy), taxonomy.category_names)
+    possible = emergent_categories(load_train(train, taxonomy), taxonomy.category_names)
     with bar(len(examples), "calibrate") as shown:
         chosen = calibrate(bundle, examples, options, emergent_categories=possible,
                            progress=lambda n: _step(shown, n))  # fmt: skip

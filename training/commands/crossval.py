@@ -11,8 +11,10 @@ import click
 from training.commands.options import (
     load_split,
     load_taxonomy,
+    load_train,
     split_option,
     taxonomy_option,
+    train_option,
     work_option,
 )
 from training.crossval import blended, figures, folds, linear_logits, spread, transformer_logits
@@ -50,7 +52,7 @@ from training.threads import use_threads
 @click.option("--composed", type=float, default=SHIPPED_RECIPE.composed, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--threads", type=int, default=1, show_default=True)
-@split_option("train")
+@train_option
 @split_option("dev")
 @taxonomy_option
 @work_option
@@ -63,7 +65,7 @@ def command(
     composed: float,
     seed: int,
     threads: int,
-    train: Path,
+    train: tuple[Path, ...],
     dev: Path,
     taxonomy_path: Path | None,
     work: Path,
@@ -72,7 +74,7 @@ def command(
     use_threads(threads)
     taxonomy = load_taxonomy(taxonomy_path)
     names = taxonomy.category_names
-    examples, held = load_split(train, taxonomy), load_split(dev, taxonomy)
+    examples, held = load_train(train, taxonomy), load_split(dev, taxonomy)
     options = replace(SHIPPED_RECIPE, epochs=epochs, lr=lr, composed=composed, seed=seed)
     rows = []
     for fold in folds(examples, held, leave_out or spread(examples, n_folds)):

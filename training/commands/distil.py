@@ -11,8 +11,10 @@ from training import finetune, network
 from training.commands.options import (
     load_split,
     load_taxonomy,
+    load_train,
     split_option,
     taxonomy_option,
+    train_option,
     work_option,
 )
 from training.corpus import read
@@ -58,7 +60,7 @@ from training.threads import use_threads
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--threads", type=int, default=1, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="Default: WORK/student.pt")
-@split_option("train")
+@train_option
 @split_option("dev")
 @taxonomy_option
 @work_option
@@ -74,7 +76,7 @@ def command(
     seed: int,
     threads: int,
     output: Path | None,
-    train: Path,
+    train: tuple[Path, ...],
     dev: Path,
     taxonomy_path: Path | None,
     work: Path,
@@ -86,7 +88,7 @@ def command(
     extra, bad = read(more, taxonomy)
     for row in bad:
         click.echo(str(row), err=True)
-    examples = [*load_split(train, taxonomy), *extra]
+    examples = [*load_train(train, taxonomy), *extra]
     held_out = load_split(dev, taxonomy)
     loaded = [network.load(path) for path in teachers or (work / "model.pt",)]
     base = str(loaded[0][1]["options"]["base"])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from shared.taxonomy import Taxonomy
-from training.corpus import SPLITS, Example, read_clean
+from training.corpus import SPLITS, WRITTEN, Example, read_clean
 from workers.fast_tier import SHIPPED
 
 #: Where steps leave their results for the next one; ignored by git.
@@ -42,8 +42,20 @@ def taxonomy_option(function: Decorated) -> Decorated:
     )(function)
 
 
+def train_option(function: Decorated) -> Decorated:
+    """--train, once or several times, with the shipped corpus as default."""
+    return click.option(
+        "--train",
+        type=_FILE,
+        multiple=True,
+        default=(SPLITS["train"], WRITTEN),
+        show_default="the shipped corpus",
+        help="Labelled messages for training, JSONL or CSV; several files by several --train.",
+    )(function)
+
+
 def split_option(name: str) -> Callable[[Decorated], Decorated]:
-    """--train, --dev or --test with the shipped corpus as default."""
+    """--dev or --test with the shipped corpus as default."""
     return click.option(
         f"--{name}",
         type=_FILE,
@@ -65,6 +77,11 @@ def _bundle(ctx: click.Context, parameter: click.Parameter, value: str) -> Path:
 def load_taxonomy(path: Path | None) -> Taxonomy:
     """The organisation's taxonomy, or the packaged one."""
     return Taxonomy.load(path)
+
+
+def load_train(paths: Sequence[Path], taxonomy: Taxonomy) -> list[Example]:
+    """Labelled files without bad rows, one after the other."""
+    return [example for path in paths for example in read_clean(path, taxonomy)]
 
 
 def load_split(path: Path, taxonomy: Taxonomy) -> list[Example]:

@@ -10,20 +10,30 @@ import click
 
 from shared.taxonomy import Taxonomy
 from training import corpus
-from training.commands.options import split_option, taxonomy_option, work_option
+from training.commands.options import (
+    split_option,
+    taxonomy_option,
+    train_option,
+    work_option,
+)
 from training.prepare import as_text, check
 from training.progress import bar
 
 
 @click.command("prepare")
-@split_option("train")
+@train_option
 @split_option("dev")
 @split_option("test")
 @taxonomy_option
 @work_option
 @click.option("--write", is_flag=True, help="Write the good rows as JSONL into the work folder.")
 def command(
-    train: Path, dev: Path, test: Path, taxonomy_path: Path | None, work: Path, write: bool
+    train: tuple[Path, ...],
+    dev: Path,
+    test: Path,
+    taxonomy_path: Path | None,
+    work: Path,
+    write: bool,
 ) -> None:
     """Check the splits: rows, labels, counts, doubles, leaks, empty classes.
 
@@ -33,10 +43,10 @@ def command(
     taxonomy = Taxonomy.load(taxonomy_path)
     splits: dict[str, list[corpus.Example]] = {}
     bad: list[corpus.BadRow] = []
-    paths = {"train": train, "dev": dev, "test": test}
-    with bar(len(paths), "prepare", "file") as shown:
-        for name, path in paths.items():
-            splits[name], rows = corpus.read([path], taxonomy)
+    files = {"train": train, "dev": (dev,), "test": (test,)}
+    with bar(len(files), "prepare", "split") as shown:
+        for name, paths in files.items():
+            splits[name], rows = corpus.read(paths, taxonomy)
             bad += rows
             shown.update(1)
     found = check(splits, bad, taxonomy)

@@ -8,10 +8,11 @@ import click
 
 from training import pipeline
 from training.commands.options import (
-    load_split,
     load_taxonomy,
+    load_train,
     split_option,
     taxonomy_option,
+    train_option,
     work_option,
 )
 from training.quantise import SHIPPED, VARIANTS
@@ -31,7 +32,7 @@ from workers.fast_tier.manifest import LinearWeights
 @click.option("--no-linear", is_flag=True, help="Leave the linear model out of the blend.")
 @click.option("--version", default="0.0.0", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="Default: WORK/bundle")
-@split_option("train")
+@train_option
 @split_option("dev")
 @taxonomy_option
 @work_option
@@ -41,14 +42,14 @@ def command(
     no_linear: bool,
     version: str,
     output: Path | None,
-    train: Path,
+    train: tuple[Path, ...],
     dev: Path,
     taxonomy_path: Path | None,
     work: Path,
 ) -> None:
     """Write a draft bundle whose thresholds accept nothing until it is calibrated."""
     taxonomy = load_taxonomy(taxonomy_path)
-    examples = load_split(train, taxonomy)
+    examples = load_train(train, taxonomy)
     model_path = model_path or work / "model.pt"
     pipeline.export_float(model_path, examples, work)
     chosen = VARIANTS[variant]
@@ -59,7 +60,7 @@ def command(
         model_path=model_path,
         taxonomy=taxonomy,
         version=version,
-        data={"train": train, "dev": dev},
+        data={**{path.stem: path for path in train}, "dev": dev},
         variant=chosen,
         linear_weights=LinearWeights() if no_linear else pipeline.LINEAR_WEIGHTS,
         samples=samples,

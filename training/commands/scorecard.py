@@ -12,8 +12,10 @@ from training import network, pipeline, qat
 from training.commands.options import (
     load_split,
     load_taxonomy,
+    load_train,
     split_option,
     taxonomy_option,
+    train_option,
     work_option,
 )
 from training.corpus import Example
@@ -44,7 +46,7 @@ from training.threads import use_threads
     show_default=True,
     help="Quantisation-aware fine-tuning for so long, as one more row.",
 )
-@split_option("train")
+@train_option
 @split_option("dev")
 @taxonomy_option
 @work_option
@@ -54,7 +56,7 @@ def command(
     student: Path | None,
     qat_path: Path | None,
     qat_epochs: float,
-    train: Path,
+    train: tuple[Path, ...],
     dev: Path,
     taxonomy_path: Path | None,
     work: Path,
@@ -65,7 +67,7 @@ def command(
     """
     use_threads(1)
     taxonomy = load_taxonomy(taxonomy_path)
-    examples, held_out = load_split(train, taxonomy), load_split(dev, taxonomy)
+    examples, held_out = load_train(train, taxonomy), load_split(dev, taxonomy)
     model_path = model_path or work / "model.pt"
     if not (work / "fp32.onnx").is_file():
         pipeline.export_float(model_path, examples, work)

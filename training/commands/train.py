@@ -12,8 +12,10 @@ from training.augment import AugmentOptions
 from training.commands.options import (
     load_split,
     load_taxonomy,
+    load_train,
     split_option,
     taxonomy_option,
+    train_option,
     work_option,
 )
 from training.encode import load_tokenizer
@@ -84,7 +86,7 @@ from training.warmup import WarmUpOptions, warm_up
 )
 @click.option("--threads", type=int, default=1, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="Default: WORK/model.pt")
-@split_option("train")
+@train_option
 @split_option("dev")
 @taxonomy_option
 @work_option
@@ -105,7 +107,7 @@ def command(
     contrastive_epochs: float,
     threads: int,
     output: Path | None,
-    train: Path,
+    train: tuple[Path, ...],
     dev: Path,
     taxonomy_path: Path | None,
     work: Path,
@@ -113,7 +115,7 @@ def command(
     """Train on --train and report on --dev."""
     use_threads(threads)
     taxonomy = load_taxonomy(taxonomy_path)
-    examples, held_out = load_split(train, taxonomy), load_split(dev, taxonomy)
+    examples, held_out = load_train(train, taxonomy), load_split(dev, taxonomy)
     names = taxonomy.category_names
     texts = [e.text for e in held_out]
     if kind == "linear":

@@ -112,7 +112,7 @@ def tensors(batch: list[Example]) -> tuple[torch.Tensor, ...]:
     "--corpus",
     type=click.Path(exists=True, path_type=Path),
     required=True,
-    help="Folder with train.jsonl.",
+    help="Folder with train.jsonl and written.jsonl.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder to write.")
 @click.option("--minutes", default=Options.minutes, show_default=True)
@@ -132,7 +132,7 @@ def main(
     tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    raw = (corpus / "train.jsonl").read_bytes()
+    raw = b"".join((corpus / name).read_bytes() for name in ("train.jsonl", "written.jsonl"))
     rows = [json.loads(line) for line in raw.decode().splitlines()]
 
     model = TokenClassifier(base, options.layers)
