@@ -112,7 +112,7 @@ test-unit: $(VENVS)/test/.installed ## Unit tests: no network, no services
 
 .PHONY: test-integration
 test-integration: $(VENVS)/test/.installed $(VENVS)/localstack/.locked ## Against real Postgres and LocalStack
-	$(TEST)/python -m pytest tests/integration
+	$(TEST)/python -m pytest -n 3 --dist loadfile tests/integration
 
 .PHONY: test-e2e
 test-e2e: $(VENVS)/test/.installed $(VENVS)/localstack/.locked browser ## All processes and a browser

@@ -178,7 +178,7 @@ def test_what_cannot_be_taken_gets_an_operation_outcome(
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        (f"Communication/{new_message_id()}", 404),
+        pytest.param(f"Communication/{new_message_id()}", 404, id="a-message-that-never-came"),
         ("Communication/not-an-id", 404),
         ("Patient/1", 404),
         ("Task", 400),
