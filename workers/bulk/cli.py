@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from shared.errors import InvalidInput
 from shared.settings import Settings
-from workers.bulk.job import AMBIGUOUS, OUTPUT_FORMATS, PEOPLE, Job, Models
+from workers.bulk.batch import collect, write_requests
+from workers.bulk.job import AMBIGUOUS, BATCH_FILES, LLM, OUTPUT_FORMATS, PEOPLE, Job, Models
+from workers.bulk.llm import Asker, Wording
 from workers.bulk.local import LocalEngine
-from workers.bulk.places import open_folder, open_input
-from workers.bulk.report import in_words, is_open, make_report, write_report
-from workers.bulk.run import Engine, begin, label
+from workers.bulk.manifest import Manifest, read_manifest
+from workers.bulk.places import Folder, open_folder, open_input
+from workers.bulk.report import REJECTS_NAME, in_words, is_open, make_report, write_report
+from workers.bulk.run import Begun, Engine, ask, begin, label
+from workers.llm_tier.batch_file import URL
+from workers.llm_tier.client import OpenAIChat
 from workers.message_files import FORMATS, guess_format
+from workers.patience import SystemClock
 
+#: In the manifest's versions.
+LLM_NAME: Final = "the LLM (CARELANE_LLM_MODEL)"
 ENGINES = ("local", "spark", "ray")
 
 
@@ -88,6 +100,17 @@ def bulk() -> None:
     show_default=True,
     help="What is done at a time, and done again after a kill.",
 )
+@click.option(
+    "--llm-concurrency",
+    type=click.IntRange(1, 256),
+    help="LLM calls at once. By default CARELANE_LLM_CONCURRENCY.",
+)
+@click.option(
+    "--max-usd",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="Most that this run's LLM calls may cost; then people decide. By default no limit.",
+)
 def run(
     source: str,
     output: str,
@@ -96,6 +119,8 @@ def run(
     input_format: str | None,
     output_format: str | None,
     rows_per_part: int,
+    llm_concurrency: int | None,
+    max_usd: float,
     **options: Any,
 ) -> None:
     """Label the messages of INPUT (CSV, JSON lines, Parquet, or text with one message a line).
@@ -117,32 +142,153 @@ def run(
         models=_models(settings, masks=options["ambiguous"] != PEOPLE),
         **options,
     )
+    count = processes or os.cpu_count() or 1
+    runner = make_engine(engine, count)
     folder = open_folder(output)
     with folder.alone():
-        begun = begin(folder, job, rows_per_part)
-        count = processes or os.cpu_count() or 1
-        rows, seconds = label(begun, _engine(engine, count))
-        told = {
-            "engine": engine,
-            "processes": count,
-            "rows": rows,
-            "seconds": round(seconds, 2),
-        }
-        report = make_report(folder, begun.manifest, told)
-        write_report(folder, report)
+        asker = _asker(settings, folder, llm_concurrency, max_usd) if job.ambiguous == LLM else None
+        begun = begin(folder, job, rows_per_part, _llm_versions(settings, job))
+        rows, seconds = label(begun, runner)
+        try:
+            if asker is not None:
+                ask(begun, asker)
+        finally:
+            told = {
+                "engine": engine,
+                "processes": count,
+                "rows": rows,
+                "seconds": round(seconds, 2),
+                "llm_simulated": settings.llm_simulated,
+            }
+            report = make_report(folder, begun.manifest, told)
+            write_report(folder, report)
+        names = _write_requests(settings, folder, begun)
+    _tell(report, output, names)
+
+
+def _tell(report: Mapping[str, Any], output: str, names: Sequence[str] = ()) -> None:
+    """Print the report; ends the process where rows were rejected."""
     for line in in_words(report):
         click.echo(line)
     if is_open(report):
         click.echo(f"{is_open(report):,} messages wait for the LLM.", err=True)
+        if names:
+            click.echo(
+                f"Send {', '.join(f'{output}/{name}' for name in names)} to the Batch API "
+                f"({URL}); then: carelane bulk collect {output} RESULT.jsonl ...",
+                err=True,
+            )
     if report["rejected"]:
-        click.echo(f"Rejected rows, by line: {output.rstrip('/')}/rejects.jsonl", err=True)
+        click.echo(f"Rejected rows, by line: {output.rstrip('/')}/{REJECTS_NAME}", err=True)
         sys.exit(1)
 
 
-def _engine(name: str, processes: int) -> Engine:
+@bulk.command("collect")
+@click.argument("output")
+@click.argument("results", nargs=-1)
+@click.option(
+    "--give-up", is_flag=True, help="What is still without an answer goes to people for good."
+)
+def collect_command(output: str, results: tuple[str, ...], give_up: bool) -> None:
+    """Take the Batch API's answers, RESULTS (result and error files), into OUTPUT's labels.
+
+    Files may come one by one, in any order, and twice. A message whose answer cannot be used goes
+    to a person; one that no file mentions keeps waiting, unless --give-up.
+    """
+    settings = Settings.from_env(os.environ)
+    if not results and not give_up:
+        raise click.UsageError("name the result files, or --give-up")
+    folder = open_folder(output)
+    with folder.alone():
+        manifest = _begun(folder, output)
+        found = collect(
+            folder,
+            replace(manifest.job, output=output),
+            manifest.plan.parts,
+            results,
+            Wording.load(settings),
+            manifest.versions[LLM_NAME],
+            give_up=give_up,
+        )
+        report = make_report(folder, manifest, {})
+        write_report(folder, report)
+    click.echo(
+        f"{found.lines:,} answers taken: {found.answered:,} messages labelled by them, "
+        f"{found.failed:,} to people",
+        err=True,
+    )
+    _tell(report, output)
+
+
+@bulk.command("report")
+@click.argument("output")
+@click.option("--json", "as_json", is_flag=True, help="As report.json has it.")
+def report_command(output: str, as_json: bool) -> None:
+    """Print what became of the messages of OUTPUT, finished or not."""
+    folder = open_folder(output)
+    report = make_report(folder, _begun(folder, output), {})
+    if as_json:
+        click.echo(json.dumps(report, indent=1, ensure_ascii=False))
+        return
+    for line in in_words(report):
+        click.echo(line)
+
+
+def _begun(folder: Folder, output: str) -> Manifest:
+    manifest = read_manifest(folder, output)
+    if manifest is None:
+        raise InvalidInput(f"{output} is no output of `carelane bulk`: it has no manifest.json.")
+    return manifest
+
+
+def make_engine(name: str, processes: int) -> Engine:
+    """The engine; raises InvalidInput where it is not installed."""
     if name == "local":
         return LocalEngine(processes)
-    raise InvalidInput(f"no engine {name}")
+    try:
+        if name == "spark":
+            from workers.bulk.spark import SparkEngine
+
+            return SparkEngine(processes)
+        from workers.bulk.ray import RayEngine
+
+        return RayEngine(processes)
+    except ModuleNotFoundError as error:
+        raise InvalidInput(
+            f"--engine {name} needs the Python package {error.name}: `pip install "
+            f"'carelane[{name}]'`, or run it from `make bulk-env` (.venvs/bulk/bin/carelane)."
+        ) from None
+
+
+def _asker(settings: Settings, folder: Folder, concurrency: int | None, max_usd: float) -> Asker:
+    return Asker(
+        settings,
+        OpenAIChat.from_settings(settings),
+        SystemClock(),
+        folder,
+        concurrency=concurrency or settings.llm_concurrency,
+        most_usd=Decimal(str(max_usd)),
+    )
+
+
+def _llm_versions(settings: Settings, job: Job) -> dict[str, str]:
+    """What answers depend on, where an LLM is asked."""
+    if job.ambiguous == PEOPLE:
+        return {}
+    return {LLM_NAME: settings.llm_model, "the prompt": Wording.load(settings).prompt.version}
+
+
+def _write_requests(settings: Settings, folder: Folder, begun: Begun) -> list[str]:
+    if begun.job.ambiguous != BATCH_FILES:
+        return []
+    return write_requests(
+        folder,
+        begun.job,
+        begun.manifest.plan.parts,
+        Wording.load(settings),
+        settings.llm_model,
+        settings.llm_batch_messages,
+    )
 
 
 def _kind(source: str) -> str:

@@ -151,6 +151,7 @@ class RemoteFolder:
     def __init__(self, filesystem: FileSystem, path: str) -> None:
         self._fs = filesystem
         self._path = path.rstrip("/")
+        self._pieces: dict[str, int] = {}  # of journals
 
     def names(self, under: str) -> list[str]:
         from pyarrow.fs import FileSelector, FileType
@@ -184,7 +185,9 @@ class RemoteFolder:
 
     def append(self, name: str, lines: list[str]) -> None:
         # Objects cannot grow: a journal is a folder of pieces there.
-        count = len(self.names(name))
+        count = self._pieces.get(name)
+        count = len(self.names(name)) if count is None else count
+        self._pieces[name] = count + 1
         self.write(f"{name}/{count:08d}", "".join(line + "\n" for line in lines).encode())
 
     def journal(self, name: str) -> Iterator[str]:

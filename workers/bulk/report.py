@@ -11,6 +11,7 @@ from shared.contracts import Status
 from workers.bulk.manifest import Manifest
 from workers.bulk.part import REJECTS, marks
 from workers.bulk.places import Folder
+from workers.bulk.questions import Spending
 from workers.bulk.tally import Tally
 
 NAME: Final = "report.json"
@@ -41,6 +42,7 @@ def make_report(folder: Folder, manifest: Manifest, run: Mapping[str, Any]) -> d
         "versions": dict(manifest.versions),
         "ambiguous": manifest.job.ambiguous,
         "run": dict(run),
+        "llm": Spending.read(folder).as_dict(),
         "status": counts.get("status", {}),
         "tier": counts.get("tier", {}),
         "status_reason": counts.get("status_reason", {}),
@@ -79,6 +81,8 @@ def in_words(report: Mapping[str, Any]) -> Iterator[str]:
             yield f"{title}: " + _shares(report[name], messages)
     if report["reasons"]:
         yield "Not accepted because: " + _shares(report["reasons"], messages)
+    if report["llm"]["calls"]:
+        yield _spent(report["llm"], simulated=bool(run.get("llm_simulated")))
     yield from _table(report["slices"])
 
 
@@ -86,6 +90,15 @@ def _shares(counts: Mapping[str, int], total: int) -> str:
     return ", ".join(
         f"{name} {count:,} ({100 * count / max(total, 1):.1f} %)"
         for name, count in Counter(counts).most_common()
+    )
+
+
+def _spent(llm: Mapping[str, Any], *, simulated: bool) -> str:
+    name = "LLM (simulated)" if simulated else "LLM"
+    return (
+        f"{name}: {llm['calls']:,} calls about {llm['messages']:,} messages, {llm['failed']:,} "
+        f"failed; {llm['prompt_tokens']:,} tokens in ({llm['cached_tokens']:,} cached), "
+        f"{llm['completion_tokens']:,} out; {float(llm['cost_usd']):.4f} USD"
     )
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from tqdm import tqdm
 
+from shared.contracts import Status
 from shared.errors import InvalidInput
 from workers.bulk.job import Job, Part
 from workers.bulk.labeller import pinned
+from workers.bulk.llm import Asker
 from workers.bulk.manifest import Manifest, check_same, read_manifest, write_manifest
-from workers.bulk.part import done_parts
-from workers.bulk.places import Folder, LocalFolder, RemoteFolder, is_remote, open_folder
+from workers.bulk.part import done_parts, marks
+from workers.bulk.places import Folder, is_remote
 from workers.bulk.plan import make_plan
 
 
@@ -37,7 +39,9 @@ class Begun:
     left: tuple[Part, ...]
 
 
-def begin(folder: Folder, job: Job, rows_per_part: int) -> Begun:
+def begin(
+    folder: Folder, job: Job, rows_per_part: int, versions_of_llm: Mapping[str, str]
+) -> Begun:
     """Plan the run, or find what is left of it. Raises InvalidInput when it is another one."""
     if not is_remote(job.output):
         _refuse_mixing(job)
@@ -48,7 +52,7 @@ def begin(folder: Folder, job: Job, rows_per_part: int) -> Begun:
             job.source, job.kind, job.field, rows_per_part, lambda n: shown.update(n - shown.n)
         )
     job = replace(job, models=models, header=plan.header)
-    now = Manifest(job=job, plan=plan, versions=versions)
+    now = Manifest(job=job, plan=plan, versions={**versions, **versions_of_llm})
     if begun is None:
         write_manifest(folder, now)
         begun = now
@@ -82,9 +86,13 @@ def label(begun: Begun, engine: Engine) -> tuple[int, float]:
     return rows, time.monotonic() - started_s
 
 
-def output_folder(address: str) -> LocalFolder | RemoteFolder:
-    """The folder that a run writes to."""
-    return open_folder(address)
+def ask(begun: Begun, asker: Asker) -> None:
+    """Ask about what the labelling left open; raises LanguageModelError when the LLM stays away."""
+    marked = (mark["counts"]["status"] for mark in marks(asker.folder))
+    waiting = sum(counts.get(Status.ESCALATED, 0) for counts in marked)
+    if waiting:
+        with _bar(waiting, "ask", " messages") as shown:
+            asker.ask(begun.job, begun.manifest.plan.parts, lambda n: shown.update(n))
 
 
 def _bar(total: int | None, label: str, unit: str) -> tqdm[Any]:
