@@ -34,6 +34,9 @@ _WINDOW: Final = "5 minutes"
 _MAX_FAILURES_PER_NAME: Final = 5
 _MAX_FAILURES_PER_ADDRESS: Final = 30
 
+#: In place of a password's hash: none will do.
+_NO_PASSWORD: Final = "!"  # noqa: S105
+
 #: No letter or digit that is mistaken for another when read from a screen.
 _ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -80,14 +83,62 @@ def seed_first_user(engine: Engine) -> tuple[str, str] | None:
     return FIRST_USER, add_user(engine, FIRST_USER, Role.LEAD, by="first start")
 
 
+def sign_in_vouched(engine: Engine, subject: str, name: str, role: Role, address: str) -> User:
+    """The user that an OpenID provider vouches for, made at the first sign-in; the role is theirs.
+
+    Raises:
+        SignInRefused: the user is disabled, or the name belongs to somebody else; for the page.
+    """
+    with transaction(engine) as connection:
+        row = connection.execute(
+            select(users).where(users.c.oidc_subject == subject).with_for_update()
+        ).first()
+        if row is None:
+            row = _add_vouched(connection, subject, name, role)
+        elif row.disabled_at is not None:
+            raise SignInRefused("This account is disabled. Ask whoever runs Carelane.")
+        elif row.role != role.value:
+            changed = update(users).where(users.c.id == row.id).values(role=role.value)
+            row = connection.execute(changed.returning(users)).one()
+            audit.record(connection, "OpenID", Action.ROLE_CHANGED, user=row.name, role=role.value)
+        audit.record(connection, row.name, Action.SIGNED_IN, address=address, by="OpenID")
+        return _user(row)
+
+
+def _add_vouched(connection: Connection, subject: str, name: str, role: Role) -> Row[Any]:
+    try:
+        name = normal_name(name)
+    except InvalidInput as error:
+        raise SignInRefused(f"Your account cannot be used here: {error}.") from error
+    values = {
+        "name": name,
+        "role": role.value,
+        "password_hash": _NO_PASSWORD,
+        "must_change_password": False,
+        "oidc_subject": subject,
+    }
+    # A local account of the same name is somebody else's until proven otherwise.
+    statement = upsert(users).values(values).on_conflict_do_nothing(index_elements=["name"])
+    row = connection.execute(statement.returning(users)).first()
+    if row is None:
+        raise SignInRefused(
+            f"There is another user {name!r} here already. Ask whoever runs Carelane."
+        )
+    audit.record(connection, "OpenID", Action.USER_ADDED, user=name, role=role.value)
+    return row
+
+
 def reset_password(engine: Engine, name: str, *, by: str = "command line") -> str:
     """A fresh one-time password for `name`; ends the user's sessions."""
     password = one_time_password()
     values = {"password_hash": _hasher.hash(password), "must_change_password": True}
     with transaction(engine) as connection:
-        statement = update(users).where(users.c.name == normal_name(name)).values(values)
+        local = (users.c.name == normal_name(name), users.c.oidc_subject.is_(None))
+        statement = update(users).where(*local).values(values)
         if not connection.execute(statement.returning(users.c.id)).first():
-            raise InvalidInput(f"there is no user {name!r}; `carelane users list` shows them")
+            raise InvalidInput(
+                f"there is no user {name!r} with a password; `carelane users list` shows them"
+            )
         audit.record(connection, by, Action.PASSWORD_CHANGED, user=normal_name(name), reset=True)
     return password
 
@@ -172,6 +223,8 @@ def sign_in(engine: Engine, name: str, password: str, address: str) -> User:
         row = connection.execute(
             select(users).where(users.c.name == name, users.c.disabled_at.is_(None))
         ).first()
+        if row is not None and row.password_hash == _NO_PASSWORD:
+            row = None  # signs in elsewhere; here that is as good as unknown
         if _matches(row.password_hash if row else _hash_of_nothing(), password) and row:
             audit.record(connection, name, Action.SIGNED_IN, address=address)
             return _user(row)

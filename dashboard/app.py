@@ -18,6 +18,7 @@ from dashboard.audit import Action
 from dashboard.context import Context
 from dashboard.live import Hub
 from dashboard.numbers import Numbers
+from dashboard.oidc import Provider, ProviderUnavailable
 from dashboard.permissions import Access, Role, asks, may
 from dashboard.queue_depths import QueueDepths
 from dashboard.routes import (
@@ -129,6 +130,7 @@ def _context(app: Flask, settings: Settings) -> Context:
         hub=hub,
         numbers=numbers,
         depths=QueueDepths(settings),
+        provider=Provider(app, settings) if settings.oidc_issuer else None,
     )
 
 
@@ -138,6 +140,7 @@ def _furnish_templates(app: Flask, settings: Settings, taxonomy: Taxonomy) -> No
     app.jinja_env.globals.update(
         csrf_token=session.csrf_token,
         llm_simulated=settings.llm_simulated,
+        with_oidc=settings.oidc_issuer is not None,
         tier_words=TIER_WORDS,
         routing_words=ROUTING_WORDS,
         taxonomy=taxonomy,
@@ -170,6 +173,15 @@ def _handle_errors(app: Flask) -> None:
         }.get(code, error.description or "")
         title = HTTPStatus(code).phrase
         return render_template("error.html", code=code, title=title, words=words), code
+
+    @app.errorhandler(ProviderUnavailable)
+    def provider_error(error: ProviderUnavailable) -> tuple[str, int]:
+        logger.error("the OpenID provider failed a sign-in", extra={"reason": str(error)})
+        words = (
+            "Your organisation's sign-in cannot be reached at the moment. Try again shortly, or "
+            "go back and sign in with a password."
+        )
+        return render_template("error.html", code=503, title="Not now", words=words), 503
 
     @app.errorhandler(StoreError)
     def store_error(error: StoreError) -> tuple[str, int]:

@@ -85,6 +85,7 @@ def list_users() -> None:
         for row in connection.execute(select(users_table).order_by(users_table.c.name)):
             notes = [
                 "has yet to sign in" if row.must_change_password else "",
+                "signs in by OpenID" if row.oidc_subject else "",
                 "disabled" if row.disabled_at else "",
             ]
             click.echo(f"{row.name:24} {row.role:12} {', '.join(filter(None, notes))}".rstrip())

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from dashboard.live import Hub
 from dashboard.numbers import Numbers
+from dashboard.oidc import Provider
 from dashboard.queue_depths import QueueDepths
 from shared.settings import Settings
 from shared.taxonomy import Taxonomy
@@ -24,6 +25,7 @@ class Context:
     hub: Hub
     numbers: Numbers
     depths: QueueDepths
+    provider: Provider | None  # of sign-in by OpenID
 
 
 def context() -> Context:

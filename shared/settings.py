@@ -200,6 +200,38 @@ class Settings:
         43200.0,
         _positive_float,
     )
+    oidc_issuer: str | None = _setting(
+        "CARELANE_OIDC_ISSUER",
+        "Issuer of the OpenID provider by which people may sign in to the dashboard, beside local "
+        "accounts. Unset: local accounts only.",
+        None,
+    )
+    oidc_client_id: str | None = _setting(
+        "CARELANE_OIDC_CLIENT_ID", "The dashboard's client id at that provider.", None
+    )
+    oidc_client_secret: str | None = _setting(
+        "CARELANE_OIDC_CLIENT_SECRET",
+        "The dashboard's client secret at that provider.",
+        None,
+        secret=True,
+    )
+    oidc_scopes: str = _setting(
+        "CARELANE_OIDC_SCOPES", "Scopes asked of that provider.", "openid profile email"
+    )
+    oidc_name_claim: str = _setting(
+        "CARELANE_OIDC_NAME_CLAIM",
+        "Claim that becomes the user's name at the first sign-in.",
+        "preferred_username",
+    )
+    oidc_role_claim: str = _setting(
+        "CARELANE_OIDC_ROLE_CLAIM", "Claim that holds a person's roles or groups.", "roles"
+    )
+    oidc_roles: str | None = _setting(
+        "CARELANE_OIDC_ROLES",
+        "Which values of that claim are which role, e.g. `Nurses=clinician; Heads=lead`: the first "
+        "that somebody has counts. Unset: the claim holds our own roles' names.",
+        None,
+    )
     trusted_proxies: int = _setting(
         "CARELANE_TRUSTED_PROXIES",
         "How many reverse proxies in front may say who the client is (X-Forwarded-For, -Proto).",

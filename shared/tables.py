@@ -282,13 +282,15 @@ users = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("name", Text, nullable=False),
     Column("role", Text, nullable=False),  # clinician, lead, operations, auditor
-    Column("password_hash", Text, nullable=False),  # argon2id
+    Column("password_hash", Text, nullable=False),  # argon2id; "!" for none
     Column("must_change_password", Boolean, nullable=False, server_default=text("true")),
     # Sessions of an earlier generation are over; signing out begins the next one.
     Column("session_generation", BigInteger, nullable=False, server_default=text("0")),
     Column("disabled_at", DateTime(timezone=True)),
     _now(),
+    Column("oidc_subject", Text),  # issuer and subject, of a user whom a provider vouches for
     UniqueConstraint("name"),
+    UniqueConstraint("oidc_subject"),
     CheckConstraint("role IN ('clinician', 'lead', 'operations', 'auditor')", name="role"),
 )
 

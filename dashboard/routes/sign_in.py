@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, request, session, url_for
+from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
 from dashboard import accounts, audit
 from dashboard import session as sessions
 from dashboard.audit import Action
 from dashboard.context import context
+from dashboard.oidc import Provider
 from dashboard.permissions import Access, asks
 from shared.database import transaction
 from shared.errors import InvalidInput
@@ -21,6 +22,41 @@ blueprint = Blueprint("sign_in", __name__)
 def form() -> str:
     """The form."""
     return render_template("sign_in.html", next=sessions.safe_next(request.args.get("next", "/")))
+
+
+@blueprint.get("/sign-in/oidc")
+@asks(Access.PUBLIC)
+def to_provider() -> Response:
+    """To the OpenID provider, which sends people back to the next route."""
+    provider = _provider()
+    session["wanted"] = sessions.safe_next(request.args.get("next", "/"))
+    return provider.send_away()
+
+
+@blueprint.get("/sign-in/oidc/back")
+@asks(Access.PUBLIC)
+def from_provider() -> Response | tuple[str, int]:
+    """Start a session for whom the provider vouches."""
+    target = sessions.safe_next(session.get("wanted", "/"))
+    address = request.remote_addr or "?"
+    engine = context().engine
+    try:
+        person = _provider().welcome()
+        user = accounts.sign_in_vouched(engine, person.subject, person.name, person.role, address)
+    except accounts.SignInRefused as refusal:
+        with transaction(engine) as connection:
+            # Not under a name: whoever it was must not lock out a local user.
+            audit.record(connection, "OpenID", Action.SIGN_IN_FAILED, address=address)
+        return render_template("sign_in.html", next=target, problem=str(refusal)), 403
+    sessions.start(user)
+    return redirect(target)
+
+
+def _provider() -> Provider:
+    provider = context().provider
+    if provider is None:
+        abort(404)
+    return provider
 
 
 @blueprint.post("/sign-in")
