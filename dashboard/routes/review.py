@@ -64,6 +64,14 @@ def undo() -> Response:
     return _answer(applied, _said("Undone", applied))
 
 
+@blueprint.get("/staff")
+@asks(Access.WORK_MESSAGES)
+def staff() -> Response:
+    """Who can be given messages; asked for when somebody gives one."""
+    with transaction(context().engine) as connection:
+        return jsonify(names=list(queries.staff(connection)))
+
+
 def _ids() -> list[UUID]:
     try:
         return [UUID(each) for each in dict.fromkeys(request.form.getlist("ids"))]

@@ -164,6 +164,64 @@
     });
   }
 
+  // --- Giving to somebody ------------------------------------------------------------------------
+  const giving = document.getElementById("assign");
+  let givingIds = [];
+  let staff = null;
+  let loading = null;
+
+  async function openGive(ids = targets()) {
+    if (!ids.length || !giving || !work()) return;
+    givingIds = ids;
+    document.getElementById("assign-form").reset();
+    document.getElementById("assign-title").textContent = ids.length === 1 ? "Give to" : `Give ${ids.length} messages to`;
+    giving.showModal();
+    document.getElementById("assign-name").focus();
+    loading ??= loadStaff();
+    await loading;
+    matched();
+  }
+
+  async function loadStaff() {
+    const response = await fetch("/staff").catch(() => null);
+    if (response?.ok && !response.redirected) staff = (await response.json()).names;
+    else loading = null; // asked again the next time
+    document.getElementById("staff").replaceChildren(...(staff ?? []).map((name) => new Option(name)));
+  }
+
+  /* The one whose name it is, or the first whose name, or a part of it, begins so. */
+  function match() {
+    const typed = document.getElementById("assign-name").value.trim().toLowerCase();
+    if (!typed || !staff) return typed || null;
+    const parts = (name) => [name, ...name.split(/[._@-]/)];
+    return staff.find((name) => name === typed) ?? staff.find((name) => parts(name).some((part) => part.startsWith(typed))) ?? null;
+  }
+
+  function matched() {
+    const typed = document.getElementById("assign-name").value.trim();
+    const name = match();
+    const told = document.getElementById("assign-match");
+    if (!staff) told.textContent = "";
+    else if (typed) told.textContent = name ? `Gives to ${name}` : "Nobody here is called so";
+    else told.textContent = `${staff.slice(0, 8).join(", ")}${staff.length > 8 ? ", …" : ""}`;
+  }
+
+  if (giving) {
+    document.getElementById("assign-name").addEventListener("input", matched);
+    document.getElementById("assign-form").addEventListener("submit", async (event) => {
+      event.preventDefault();
+      await loading; // who types faster than the names come
+      const name = match();
+      if (!name) return;
+      giving.close();
+      decide("assigned", { to: name }, givingIds);
+    });
+    giving.addEventListener("close", () => {
+      document.getElementById(last)?.querySelector("a.open").focus({ preventScroll: true });
+    });
+    giving.querySelector("[data-close]").addEventListener("click", () => giving.close());
+  }
+
   // --- Selection ---------------------------------------------------------------------------------
   function bulk() {
     const bar = document.getElementById("bulk");
@@ -228,12 +286,24 @@
   if (window.carelane) window.carelane.keysOn = keysOn;
 
   const urgencies = { 1: "emergent", 2: "urgent", 3: "routine" };
+  /* What a key sets by itself: an urgency, with Shift a category, from 4 on a pool. */
+  function setBy(event) {
+    if (urgencies[event.key]) return { urgency: urgencies[event.key] };
+    if (event.shiftKey && /^[a-z]$/i.test(event.key)) {
+      const box = change?.querySelector(`[name=category][data-key="${event.key.toLowerCase()}"]`);
+      return box && { category: box.value };
+    }
+    const place = event.key.length === 1 ? "4567890".indexOf(event.key) : -1;
+    const pool = place < 0 ? null : [...(change?.querySelectorAll("[name=pool] option") ?? [])][place + 2];
+    return pool && { pool: pool.value };
+  }
   const keys = {
     j: () => step(1),
     k: () => step(-1),
     a: () => decide("accepted"),
     c: () => openChange(),
     m: assign,
+    t: () => openGive(),
     d: () => decide(current("state") === "done" ? "reopened" : "done"),
     u: undo,
     x: () => {
@@ -258,9 +328,11 @@
       return;
     }
     if (event.key !== "Escape" && !keysOn()) return;
-    const act = urgencies[event.key]
-      ? () => decide("corrected", { urgency: urgencies[event.key] })
-      : keys[event.key];
+    const set = setBy(event);
+    // Letters act alike with the caps lock on; with Shift they mean categories and nothing else.
+    const letter = /^[a-z]$/i.test(event.key);
+    const key = letter ? (event.shiftKey ? null : event.key.toLowerCase()) : event.key;
+    const act = set ? () => decide("corrected", set) : keys[key];
     if (!act) return;
     event.preventDefault();
     act();
@@ -274,6 +346,7 @@
     else if (what === "clear") clear();
     else if (what === "help") help?.showModal();
     else if (what === "assigned") assign();
+    else if (what === "give") openGive();
     else if (what === "undo") undo();
     else if (what === "assign-to") decide("assigned", { to: document.getElementById("assign-to").value });
     else decide(what);

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from dashboard import accounts
 from dashboard.permissions import Role
 from shared.contracts import Lane, Status, Tier, Urgency
+from shared.tables import labels
 from tests.dashboard_pages import PASSWORD, WILD, Server, Store, add_user
 from tests.worker_process import SURE
 from tests.worker_stack import Clinic, Workers, clinic, workers
@@ -180,6 +181,68 @@ def test_the_list_is_worked_by_keys_alone(worklist: Callable[[], Page], store: S
     expect(page.locator(f"#m-{third} a.open")).to_be_focused()
     press(page, "Enter")
     expect(page.get_by_role("heading", name="Labels")).to_be_visible()
+
+
+def test_one_key_sets_category_pool_and_owner_for_all_selected_and_undo_takes_it_back(
+    worklist: Callable[[], Page], store: Store, engine: Engine
+) -> None:
+    add_user(engine, "bob.stone", Role.CLINICIAN)
+    ids = [store.labelled(minutes_ago=90 - n) for n in range(3)]
+    page = worklist()
+    first, second = (page.locator(f"#m-{each}") for each in ids[:2])
+    select = ("j", "x", "j", "x")
+
+    press(page, *select, "Shift+G")
+    for line in (first, second):
+        expect(line).to_contain_text("Billing")
+        expect(line).to_have_attribute("data-pool", "billing")
+    press(page, "u")
+    expect(first).to_contain_text("Refill")
+
+    press(page, "6")
+    expect(second).to_have_attribute("data-pool", "referrals")
+    expect(first).to_have_attribute("data-pool", "pharmacist")
+
+    press(page, "k", "x", "j", "x", "t")
+    expect(page.locator("#assign-match")).to_contain_text("ada, bob.stone")
+    page.keyboard.type("sto")
+    expect(page.locator("#assign-match")).to_have_text("Gives to bob.stone")
+    press(page, "Enter")
+    for line in (first, second):
+        expect(line).to_contain_text("bob.stone")
+    press(page, "u")
+
+    expect(first).not_to_contain_text("bob.stone")
+    assert [store.read(each).assignee for each in ids] == [None] * 3
+    labels_of = [row.tier for row in store.rows(labels, message_id=ids[2])]
+    assert labels_of == ["fast"]
+
+
+def test_the_message_page_takes_the_same_single_keys_and_the_help_lists_them(
+    worklist: Callable[[], Page], store: Store, engine: Engine
+) -> None:
+    add_user(engine, "bob", Role.CLINICIAN)
+    message_id = store.labelled()
+    page = worklist()
+    page.goto(f"/messages/{message_id}")
+
+    press(page, "Shift+D")
+    expect(page.locator("#message h1")).to_contain_text("Results")
+    page.wait_for_load_state("load")
+    press(page, "8")
+    expect(page.locator(".facts")).to_contain_text("Front desk")
+    page.wait_for_load_state("load")
+    press(page, "t", "b", "Enter")
+    expect(page.get_by_label("Taken by")).to_have_value("bob")
+    page.wait_for_load_state("load")
+    press(page, "?")
+
+    for said in (
+        "set the category",
+        "set the pool: Clinicians, Pharmacists",
+        "give it to somebody",
+    ):
+        expect(page.locator("#help")).to_contain_text(said)
 
 
 def test_a_line_that_is_done_leaves_though_the_stream_outran_the_answer(
