@@ -71,6 +71,13 @@ model: $(VENVS)/training/.installed ## Rebuild the shipped triage model from not
 model-test: $(VENVS)/training/.installed ## Run the tests that need torch, which `make test` skips
 	$(VENVS)/training/bin/python -m pytest -q -c /dev/null --rootdir=. --noconftest tests/unit/test_training_torch.py
 
+.PHONY: bulk-env
+bulk-env: $(VENVS)/bulk/.installed ## Build the environment for bulk work by Parquet, object stores, Spark, Ray (1.3 GB)
+
+.PHONY: test-bulk
+test-bulk: $(VENVS)/bulk/.installed ## Spark (needs Java 17), Ray, Parquet, S3: what `make test` skips; two minutes
+	$(VENVS)/bulk/bin/python -m pytest -q -c /dev/null --rootdir=. --noconftest tests/bulk
+
 # --- Running ------------------------------------------------------------------------------------
 
 STARTED := $(shell date +%s.%N)
@@ -100,6 +107,10 @@ bench: $(VENVS)/runtime/.installed $(VENVS)/localstack/.locked $(VENVS)/bench/.b
 .PHONY: bench-cascade
 bench-cascade: $(VENVS)/runtime/.installed $(VENVS)/localstack/.locked ## What the LLM tier saves, measure by measure, on a simulated LLM; 30 minutes
 	$(RUNTIME)/python -m bench.cascade $(BENCH)
+
+.PHONY: bench-bulk
+bench-bulk: $(VENVS)/bulk/.installed $(VENVS)/training/.locked ## carelane bulk by every engine against transformers.pipeline; hours, see bench/README.md
+	$(VENVS)/bulk/bin/python -m bench.bulk $(BENCH)
 
 # --- Checking -----------------------------------------------------------------------------------
 
@@ -168,6 +179,7 @@ lock: $(VENVS)/test/.locked ## Write the lock files anew from requirements/*.in 
 	$(call lock_one,test,-c local.txt)
 	$(call lock_one,training,-c local.txt)
 	$(call lock_one,bench-deid,-c runtime.txt)
+	$(call lock_one,bulk,-c runtime.txt)
 	$(call lock_one,localstack)
 
 .PHONY: clean

@@ -60,13 +60,7 @@ class RayEngine:
         """
         ours = not ray.is_initialized()
         if ours:
-            ray.init(
-                num_cpus=self._processes,
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-            )
+            local_cluster(self._processes)
         try:
             ray.data.DataContext.get_current().enable_progress_bars = False
             items = ray.data.from_items(
@@ -85,6 +79,17 @@ class RayEngine:
         finally:
             if ours:
                 ray.shutdown()
+
+
+def local_cluster(processes: int) -> None:
+    """Connect to a Ray of this machine, made for the purpose."""
+    ray.init(
+        num_cpus=processes,
+        include_dashboard=False,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+    )
 
 
 def _reason(error: Exception) -> str:

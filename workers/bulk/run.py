@@ -88,8 +88,8 @@ def label(begun: Begun, engine: Engine) -> tuple[int, float]:
 
 def ask(begun: Begun, asker: Asker) -> None:
     """Ask about what the labelling left open; raises LanguageModelError when the LLM stays away."""
-    marked = (mark["counts"]["status"] for mark in marks(asker.folder))
-    waiting = sum(counts.get(Status.ESCALATED, 0) for counts in marked)
+    counts = (mark["counts"].get("status", {}) for mark in marks(asker.folder))
+    waiting = sum(each.get(Status.ESCALATED, 0) for each in counts)
     if waiting:
         with _bar(waiting, "ask", " messages") as shown:
             asker.ask(begun.job, begun.manifest.plan.parts, lambda n: shown.update(n))

@@ -48,7 +48,7 @@ class SparkEngine:
             EngineError: a part failed as often as Spark tries. What is done stays done.
         """
         active = SparkSession.getActiveSession()
-        session = active or _local_session(self._processes)
+        session = active or local_session(self._processes)
         try:
             _watched(lambda: _run(session, job, parts), job, parts, on_rows)
         finally:
@@ -56,7 +56,8 @@ class SparkEngine:
                 session.stop()
 
 
-def _local_session(processes: int) -> SparkSession:
+def local_session(processes: int) -> SparkSession:
+    """A session on this machine that tries a failed task again."""
     # The only way to tell it outside of spark-submit: the workers run in our environment.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder: Any = SparkSession.builder
