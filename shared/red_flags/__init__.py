@@ -18,8 +18,6 @@ from shared.red_flags.phrases import PhraseIndex
 from shared.red_flags.rule_file import SCOPES, Pattern, Rule, RuleFile, read_rule_file
 from shared.red_flags.text import Speller, Words, read_words
 
-_CUE = "cue:"
-
 
 @dataclass(frozen=True, kw_only=True)
 class RedFlag:
@@ -47,10 +45,12 @@ class RedFlags:
 
     def __init__(self, file: RuleFile) -> None:
         self._file = file
-        phrases = [(c.name, phrase) for c in file.concepts.values() for phrase in c.phrases]
-        phrases += [(_CUE + kind, phrase) for kind, cue in file.cues.items() for phrase in cue]
-        self._index = PhraseIndex(phrases)
+        self._concepts = PhraseIndex(
+            [(c.name, phrase) for c in file.concepts.values() for phrase in c.phrases]
+        )
+        self._cues = PhraseIndex([(kind, p) for kind, cue in file.cues.items() for p in cue])
         self._speller = Speller(file.spelling, file.typos, file.vocabulary())
+        self._rules_by_need = _by_need(file.rules)
 
     @classmethod
     def load(cls, path: Path | None = None) -> RedFlags:
@@ -69,13 +69,15 @@ class RedFlags:
 
     def find(self, text: str) -> tuple[RedFlag, ...]:
         """The flags of a message, the most urgent first; each rule at most once."""
-        words, readings = self._read(text)
-        mentions = [mention for mention, doubt in readings if doubt is None]
-        if not mentions:
+        words = read_words(text, self._speller)
+        mentions = [Mention(*hit) for hit in self._concepts.find(words)]
+        # Most messages end here: the cues are sought only where there is something to doubt.
+        if not self._possible(mentions):
             return ()
+        mentions = [m for m, doubt in self._doubted(words, mentions) if doubt is None]
         message = _Message(words, mentions, self._file)
         flags = []
-        for rule in self._file.rules:
+        for rule in self._possible(mentions):
             hit = next(filter(None, (message.match(p) for p in rule.patterns)), None)
             if hit:
                 flags.append(_flag(rule, words, hit))
@@ -83,7 +85,8 @@ class RedFlags:
 
     def explain(self, text: str) -> tuple[Reading, ...]:
         """Every concept that the text names, and why some of them do not count."""
-        words, readings = self._read(text)
+        words = read_words(text, self._speller)
+        readings = self._doubted(words, [Mention(*hit) for hit in self._concepts.find(words)])
         return tuple(
             Reading(
                 concept=mention.concept,
@@ -94,24 +97,41 @@ class RedFlags:
             for mention, doubt in dict.fromkeys(readings)
         )
 
-    def _read(self, text: str) -> tuple[Words, list[tuple[Mention, str | None]]]:
-        words = read_words(text, self._speller)
-        found = [Mention(*hit) for hit in self._index.find(words)]
-        cues = [
-            Mention(m.concept.removeprefix(_CUE), m.first, m.end)
-            for m in found
-            if m.concept.startswith(_CUE)
-        ]
-        context = Context(words, cues)
-        return words, [
-            (m, self._doubt(m, context)) for m in found if m.concept in self._file.concepts
-        ]
+    def _possible(self, mentions: Sequence[Mention]) -> list[Rule]:
+        """The rules, in the file's order, that these mentions could fulfil; no other can hold."""
+        present = {mention.concept for mention in mentions}
+        places = {
+            place
+            for concept in present
+            for place, pattern in self._rules_by_need.get(concept, ())
+            if pattern.may_hold(present)
+        }
+        return [self._file.rules[place] for place in sorted(places)]
+
+    def _doubted(
+        self, words: Words, mentions: Sequence[Mention]
+    ) -> list[tuple[Mention, str | None]]:
+        """The mentions, each with the reason why it does not count."""
+        context = Context(words, [Mention(*hit) for hit in self._cues.find(words)])
+        return [(mention, self._doubt(mention, context)) for mention in mentions]
 
     def _doubt(self, mention: Mention, context: Context) -> str | None:
         concept = self._file.concepts[mention.concept]
         return context.doubt(
             mention, background=concept.background, even_if_over=concept.even_if_over
         )
+
+
+def _by_need(rules: Sequence[Rule]) -> dict[str, list[tuple[int, Pattern]]]:
+    """Each pattern, with its rule's place, under the concepts of which it needs at least one."""
+    found: dict[str, list[tuple[int, Pattern]]] = {}
+    for place, rule in enumerate(rules):
+        for pattern in rule.patterns:
+            # The smallest slot is met least often.
+            needed = min(pattern.slots, key=len) if pattern.slots else pattern.several
+            for concept in needed:
+                found.setdefault(concept, []).append((place, pattern))
+    return found
 
 
 def _flag(rule: Rule, words: Words, hit: Mention) -> RedFlag:
@@ -137,9 +157,7 @@ class _Message:
 
     def match(self, pattern: Pattern) -> Mention | None:
         """The first mention that, with its company, fulfils `pattern`; None without one."""
-        if any(slot.isdisjoint(self._present) for slot in pattern.slots):
-            return None
-        if pattern.at_least > len(pattern.several & self._present):
+        if not pattern.may_hold(self._present):
             return None
         if not pattern.unless.isdisjoint(self._present):
             return None

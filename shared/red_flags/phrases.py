@@ -215,13 +215,14 @@ def _spread(reached: Sequence[int], most: int, limit: int) -> list[int]:
 class _Entry:
     """A phrase of a concept, as the index keeps it."""
 
-    __slots__ = ("concept", "needed", "phrase", "says_no")
+    __slots__ = ("concept", "needed", "phrase", "says_no", "second")
 
     def __init__(self, concept: str, phrase: Phrase) -> None:
         self.concept = concept
         self.phrase = phrase
         self.says_no = says_no(phrase)
         self.needed = _needed(phrase)
+        self.second = _second(phrase)
 
 
 def _needed(phrase: Phrase) -> OneOf | None:
@@ -229,6 +230,12 @@ def _needed(phrase: Phrase) -> OneOf | None:
     parts = [e for e in phrase if isinstance(e, OneOf) and not e.prefixes]
     # Short words ("is", "not") are common; a part with many choices is met more often.
     return min(parts, key=lambda e: sum(20 / len(w) ** 2 for w in e.words), default=None)
+
+
+def _second(phrase: Phrase) -> frozenset[str] | None:
+    """The words of which one must follow the first; None where another word may."""
+    second = phrase[1] if len(phrase) > 1 else None
+    return second.words if isinstance(second, OneOf) and not second.prefixes else None
 
 
 class PhraseIndex:
@@ -266,9 +273,10 @@ class PhraseIndex:
         for word in set(words.word):
             possible.update(self._waiting.get(word, ()))
         found: list[tuple[str, int, int]] = []
-        for i in range(len(words.word)):
+        for i, follows in zip(range(len(words.word)), [*words.word[1:], ""], strict=False):
             for entry in self._candidates(words, i):
-                if entry not in possible:
+                # Both are cheap, and settle nearly all that match_end would.
+                if entry not in possible or (entry.second and follows not in entry.second):
                     continue
                 end = match_end(entry.phrase, words, i)
                 # "my tongue and throat were not swollen": a gap must not skip over a negation

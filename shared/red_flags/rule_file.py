@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -41,6 +42,12 @@ class Pattern:
     at_least: int
     within: str
     unless: frozenset[str]
+
+    def may_hold(self, present: AbstractSet[str]) -> bool:
+        """Whether the concepts that are `present` suffice, wherever they stand."""
+        if any(slot.isdisjoint(present) for slot in self.slots):
+            return False
+        return self.at_least <= len(self.several & present)
 
 
 @dataclass(frozen=True, slots=True)
