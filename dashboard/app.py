@@ -30,6 +30,7 @@ from dashboard.routes import (
     operations,
     review,
     sign_in,
+    steering,
     worklist,
 )
 from dashboard.rows import line_of, utc_now
@@ -61,6 +62,20 @@ _POLICY = (
 )
 
 
+_PARTS = (
+    health,
+    metrics,
+    sign_in,
+    worklist,
+    message,
+    review,
+    live,
+    operations,
+    steering,
+    audit,
+)
+
+
 def create_app(settings: Settings | None = None) -> Flask:
     """The app of this process; reads the environment when no settings are given.
 
@@ -87,7 +102,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["carelane"] = shared
     asks(Access.PUBLIC)(app.view_functions["static"])
     session.guard(app, shared.engine, settings)
-    for part in (health, metrics, sign_in, worklist, message, review, live, operations, audit):
+    for part in _PARTS:
         app.register_blueprint(part.blueprint)
     _furnish_templates(app, settings, shared.taxonomy)
     _handle_errors(app)

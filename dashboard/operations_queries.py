@@ -182,13 +182,17 @@ _CHECKS: Final = text(
 
 _WORKERS: Final = text(
     """
-    SELECT id, lane, host, pid, model_version, started_at, heartbeat_at, polled_at,
+    SELECT id, lane, host, pid, model_version, started_at, heartbeat_at, polled_at, state,
+           in_hand,
            extract(epoch FROM now() - heartbeat_at) AS silent_s,
            extract(epoch FROM now() - polled_at) AS polled_s
     FROM workers WHERE heartbeat_at > now() - interval '1 hour'
     ORDER BY lane, started_at LIMIT 200
     """
 )
+
+#: What tiers and workers are told.
+_ORDERS: Final = text("SELECT target, wanted, actor, created_at FROM worker_orders ORDER BY target")
 
 _ALL: Final[Mapping[str, Any]] = {
     "minutes": _PER_MINUTE,
@@ -202,6 +206,7 @@ _ALL: Final[Mapping[str, Any]] = {
     "outcomes": _LLM_OUTCOMES,
     "failures": _FAILURES,
     "workers": _WORKERS,
+    "orders": _ORDERS,
     "webhooks": _WEBHOOKS,
     "gate": _GATE,
     "checks": _CHECKS,

@@ -31,15 +31,22 @@ class Access(StrEnum):
     READ_MESSAGES = "read_messages"
     WORK_MESSAGES = "work_messages"  # correct, assign, mark done
     OPERATIONS = "operations"
+    STEER = "steer"  # pause and drain workers, run failed messages again
     AUDIT = "audit"
 
 
 _GRANTED: Final[dict[Role, frozenset[Access]]] = {
     Role.CLINICIAN: frozenset({Access.READ_MESSAGES, Access.WORK_MESSAGES}),
     Role.LEAD: frozenset(
-        {Access.READ_MESSAGES, Access.WORK_MESSAGES, Access.OPERATIONS, Access.AUDIT}
+        {
+            Access.READ_MESSAGES,
+            Access.WORK_MESSAGES,
+            Access.OPERATIONS,
+            Access.STEER,
+            Access.AUDIT,
+        }
     ),
-    Role.OPERATIONS: frozenset({Access.OPERATIONS}),
+    Role.OPERATIONS: frozenset({Access.OPERATIONS, Access.STEER}),
     Role.AUDITOR: frozenset({Access.READ_MESSAGES, Access.OPERATIONS, Access.AUDIT}),
 }
 

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.contracts import (
@@ -23,7 +22,7 @@ from shared.contracts import (
     intake_queue_name,
     queue_name,
 )
-from shared.queues import sqs_client
+from shared.queues import quick_client
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _EVERY_S: Final = 5.0
-#: A page waits for no broker: a question that takes longer is given up.
-_CONFIG: Final = Config(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 1})
 #: The queue that is no lane.
 INTAKE: Final = "intake"
 
@@ -91,7 +88,7 @@ class QueueDepths:
 
 def ask(settings: Settings) -> tuple[Depth, ...]:
     """The depths of all lanes and of the intake queue, from SQS; botocore's errors go through."""
-    client = sqs_client(settings, _CONFIG)
+    client = quick_client(settings)
     prefix = settings.queue_prefix
     named = {
         lane.value: (queue_name(prefix, lane), dead_letter_queue_name(prefix, lane))

@@ -40,7 +40,7 @@ _GIVE_UP = text(
     WHERE id IN (
         SELECT id FROM messages
         WHERE status IN ('queued', 'escalated')
-          AND received_at < now() - make_interval(secs => :give_up_after_s)
+          AND greatest(received_at, rerun_at) < now() - make_interval(secs => :give_up_after_s)
           AND (lease_until IS NULL OR lease_until < now())
         ORDER BY received_at LIMIT :most
         FOR UPDATE SKIP LOCKED
@@ -59,6 +59,10 @@ _SEND_AGAIN = text(
           AND enqueued_at < now() - make_interval(secs => :sweep_after_s)
           AND (lease_until IS NULL OR lease_until < now())
           AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.message_id = m.id)
+          -- A tier that is told to pause would only be sent copies.
+          AND NOT EXISTS (
+              SELECT FROM worker_orders w WHERE w.wanted = 'paused'
+              AND w.target = CASE m.status WHEN 'escalated' THEN 'llm' ELSE 'fast' END)
         ORDER BY enqueued_at LIMIT :most
         FOR UPDATE SKIP LOCKED
     ), stamped AS (

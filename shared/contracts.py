@@ -41,6 +41,13 @@ class Status(StrEnum):
 PROCESSING: Final = (Status.QUEUED, Status.ESCALATED)
 
 
+class Order(StrEnum):
+    """What workers can be told; without an order they run."""
+
+    PAUSED = "paused"  # take nothing new, until told otherwise
+    DRAINED = "drained"  # finish what is in hand, then end
+
+
 class Tier(StrEnum):
     """Who made a label."""
 

@@ -34,6 +34,7 @@ TEMPLATE: Final = Path(__file__).resolve().parent.parent / "deploy" / "queues.ya
 CLIENT_CONFIG: Final = Config(
     connect_timeout=2, read_timeout=10, retries={"mode": "standard", "max_attempts": 2}
 )
+_QUICK: Final = Config(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 1})
 #: States from which CloudFormation can only delete a stack.
 _DEAD_STACK = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"}
 _MISSING_QUEUE = {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
@@ -74,6 +75,11 @@ def sqs_client(settings: Settings, config: Config = CLIENT_CONFIG) -> SQSClient:
         endpoint_url=settings.sqs_endpoint_url,
         config=config,
     )
+
+
+def quick_client(settings: Settings) -> SQSClient:
+    """A client for pages, which wait for no broker: what takes longer is given up."""
+    return sqs_client(settings, _QUICK)
 
 
 def create_queues(settings: Settings, template: Path = TEMPLATE) -> bool:

@@ -79,6 +79,9 @@ messages = Table(
     # Under which equal messages are found; NULL for red-flagged ones, which are never cached.
     Column("cache_key", Text),
     Column("assignee", Text),  # the user who has taken it
+    Column("reruns", Integer, nullable=False, server_default=text("0")),  # how often asked for
+    Column("rerun_at", DateTime(timezone=True)),  # from then on it has its time again
+    Column("trace_parent", Text),  # W3C trace context of the intake; only while tracing is on
     UniqueConstraint("source", "external_id"),
     _one_of("status", Status),
     CheckConstraint("urgency_rank BETWEEN 0 AND 2", name="urgency_rank"),
@@ -274,6 +277,19 @@ workers = Table(
     Column("started_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     Column("heartbeat_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     Column("polled_at", DateTime(timezone=True)),  # last time that SQS answered a receive
+    Column("state", Text, nullable=False, server_default=text("'running'")),  # or paused, draining
+    Column("in_hand", Integer, nullable=False, server_default=text("0")),  # deliveries
+)
+
+#: What workers are told to do: a row for a tier (fast, llm) or for one worker. None: run.
+worker_orders = Table(
+    "worker_orders",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("wanted", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    _now(),
+    CheckConstraint("wanted IN ('paused', 'drained')", name="wanted"),
 )
 
 users = Table(
@@ -349,6 +365,12 @@ audit_log = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("actor", Text, nullable=False),
     Column("action", Text, nullable=False),
+    Index(
+        "ix_webhook_deliveries_failed",
+        "webhook_id",
+        "failed_at",
+        postgresql_where=text("failed_at IS NOT NULL"),
+    ),
     Column("message_id", Uuid),
     Column("detail", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     _now(),

@@ -16,6 +16,7 @@ from shared.contracts import Lane
 from shared.errors import CarelaneError
 from shared.settings import Settings
 from shared.taxonomy import Taxonomy
+from workers import liveness
 from workers.cli import run
 from workers.composition import BUILDERS, fast_runtime, words_explainer
 from workers.fast_tier.scores import Scores
@@ -89,6 +90,7 @@ def build_fast(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
 
 def main(kind: str, concurrency: int) -> int:
     """Run until told to stop."""
+    liveness.BEAT_EVERY_S = float(os.environ.get("TESTS_BEAT_EVERY_S", liveness.BEAT_EVERY_S))
     build = build_fast if kind == "fast" else BUILDERS[kind]
     try:
         return run(kind, Settings.from_env(os.environ), concurrency, build)

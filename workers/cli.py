@@ -160,4 +160,5 @@ def _liveness(kind: str, settings: Settings, version: str) -> Liveness:
         broker_answers=lambda: bool(check_queues(settings)),
         silent_after_s=60.0,
         end=end,
+        in_hand=lambda: len(state.reserved_requests),
     )

@@ -1,7 +1,8 @@
-"""A worker's sign of life: a row in `workers`, and an end when it no longer polls.
+"""A worker's sign of life: a row in `workers`, orders back, and an end when it no longer polls.
 
 Celery on SQS has neither events nor remote control, so the row is what the operations page sees.
-A process whose polling has stopped although SQS answers others ends itself with an exit code
+With each beat it reads what it is told: to pause, or to finish what it has and end. A process
+whose polling has stopped although SQS answers others ends itself with an exit code
 other than 0; its supervisor starts it again.
 """
 
@@ -16,12 +17,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Engine, func
+from sqlalchemy import Connection, Engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from shared.contracts import Order
 from shared.database import transaction
 from shared.errors import QueueError, StoreError
-from shared.tables import workers
+from shared.tables import worker_orders, workers
 from workers.lease import ProcessName
 from workers.sqs_guard import Polls
 
@@ -29,7 +31,10 @@ logger = logging.getLogger(__name__)
 
 #: Exit code of a worker that has fallen silent (EX_TEMPFAIL: starting again may help).
 SILENT: Final = 75
-_BEAT_EVERY_S: Final = 5.0
+#: Tests beat faster.
+BEAT_EVERY_S = 5.0
+#: What the row says while an order holds.
+_STATES: Final = {None: "running", Order.PAUSED: "paused", Order.DRAINED: "draining"}
 #: Rows of workers that are gone this long are removed by the others.
 _FORGET_AFTER: Final = timedelta(days=1)
 
@@ -60,6 +65,7 @@ class Liveness:
         broker_answers: Callable[[], bool],
         silent_after_s: float,
         end: Callable[[int], None],
+        in_hand: Callable[[], int] = lambda: 0,
     ) -> None:
         self._identity = identity
         self._polls = polls  # None with a broker other than SQS: Celery watches that itself
@@ -67,6 +73,8 @@ class Liveness:
         self._broker_answers = broker_answers
         self._silent_after_s = silent_after_s
         self._end = end
+        self._in_hand = in_hand  # deliveries taken and not acknowledged
+        self._wanted: Order | None = None
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -81,6 +89,8 @@ class Liveness:
         try:
             with transaction(self._engine) as connection:
                 connection.execute(workers.delete().where(workers.c.id == self._identity.id))
+                mine = worker_orders.c.target == self._identity.id
+                connection.execute(worker_orders.delete().where(mine))
         except StoreError as error:
             logger.warning("own row not removed", extra={"reason": str(error)})
 
@@ -91,11 +101,15 @@ class Liveness:
                 logger.critical("this worker no longer polls; ending so that it is started again")
                 self._end(SILENT)
                 return
-            if self._stop.wait(_BEAT_EVERY_S):
+            if self.is_drained():
+                logger.info("drained as told; ending")
+                self._end(0)
+                return
+            if self._stop.wait(BEAT_EVERY_S):
                 return
 
     def beat(self) -> None:
-        """Write the row; a database that is away is waited for by nobody here."""
+        """Write the row and read the orders; nobody here waits for a database that is away."""
         answered_at = self._polls.answered_at if self._polls else None
         polled_at = datetime.fromtimestamp(answered_at, UTC) if answered_at else None
         statement = insert(workers).values(
@@ -105,18 +119,39 @@ class Liveness:
             pid=self._identity.process.pid,
             model_version=self._identity.model_version,
             polled_at=polled_at,
+            in_hand=self._in_hand(),
         )
+        new = statement.excluded
         statement = statement.on_conflict_do_update(
             index_elements=[workers.c.id],
-            set_={"heartbeat_at": func.now(), "polled_at": statement.excluded.polled_at},
+            set_={"heartbeat_at": func.now(), "polled_at": new.polled_at, "in_hand": new.in_hand},
         )
         old = workers.c.heartbeat_at < func.now() - _FORGET_AFTER
         try:
             with transaction(self._engine) as connection:
                 connection.execute(statement)
                 connection.execute(workers.delete().where(old))
+                self._obey(connection)
         except StoreError as error:
             logger.warning("heartbeat not written", extra={"reason": str(error)})
+
+    def _obey(self, connection: Connection) -> None:
+        """Pause, drain or run, as the orders for this worker and its tier say."""
+        me = workers.c.id == self._identity.id
+        targets = (self._identity.id, self._identity.lane)
+        orders = select(worker_orders.c.wanted).where(worker_orders.c.target.in_(targets))
+        wanted = {Order(each) for each in connection.execute(orders).scalars()}
+        order = next((each for each in (Order.DRAINED, Order.PAUSED) if each in wanted), None)
+        if self._polls is not None:
+            self._polls.paused = order is not None
+        connection.execute(update(workers).where(me).values(state=_STATES[order]))
+        if order is not self._wanted:
+            logger.info("told otherwise", extra={"wanted": order or "running"})
+            self._wanted = order
+
+    def is_drained(self) -> bool:
+        """Whether it was told to finish what it has, and has finished."""
+        return self._wanted is Order.DRAINED and not self._in_hand()
 
     def is_silent(self) -> bool:
         """Whether no poll succeeded for long although the broker answers."""

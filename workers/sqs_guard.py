@@ -51,6 +51,8 @@ class Polls:
     started_at: float = field(default_factory=time.monotonic)
     #: Failed receives since the last good one.
     failures: int = 0
+    #: Told to take nothing new.
+    paused: bool = False
 
     @property
     def alive_at(self) -> float:
@@ -162,8 +164,8 @@ class Channel(SQS.Channel):
         if queue not in self._active_queues:
             return
         POLLS.begin(queue)
-        if not self._may_poll(queue):
-            POLLS.alive(queue)  # nothing is asked for: every slot is taken
+        if POLLS.paused or not self._may_poll(queue):
+            POLLS.alive(queue)  # nothing is asked for: every slot is taken, or it is paused
             self._loop1(queue)
             return
         try:

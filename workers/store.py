@@ -86,7 +86,8 @@ def claim(
             m.text,
             m.red_flags,
             m.attempts,
-            m.received_at,
+            # One that was run again has its time again.
+            func.greatest(m.received_at, m.rerun_at).label("received_at"),
             func.extract("epoch", func.clock_timestamp() - m.enqueued_at).label("waited_s"),
         )
     )

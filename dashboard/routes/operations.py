@@ -39,6 +39,7 @@ def index() -> str:
         sent={row["lane"]: row for row in found["sent"]},
         check=found["checks"][0] if found["checks"] else None,
         gate=found["gate"][0],
+        told={row["target"]: row for row in found["orders"]},
         budget_usd=shared.settings.llm_daily_budget_usd,
         depths=depths,
         lanes=list(Lane),

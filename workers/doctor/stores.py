@@ -164,7 +164,7 @@ def check_queues(settings: Settings) -> Iterator[Finding]:
             yield problem(
                 _QUEUES,
                 str(error),
-                "Look at the usual AWS credentials, CARELANE_AWS_REGION, CARELANE_SQS_ENDPOINT_URL.",
+                "Look at the AWS credentials, CARELANE_AWS_REGION and CARELANE_SQS_ENDPOINT_URL.",
             )
             return
         except CarelaneError as error:
