@@ -32,14 +32,14 @@ class Action(StrEnum):
     DONE = "done"
     REOPENED = "reopened"
     UNDONE = "undone"
-
-
     WORKERS_PAUSED = "workers_paused"
     WORKERS_DRAINED = "workers_drained"
     WORKERS_RESUMED = "workers_resumed"
     RUN_AGAIN = "run_again"  # a message that had failed
     DEAD_LETTERS_RUN_AGAIN = "dead_letters_run_again"
     DEAD_LETTERS_DISCARDED = "dead_letters_discarded"
+
+
 def record(
     connection: Connection,
     actor: str,

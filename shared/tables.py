@@ -356,6 +356,12 @@ webhook_deliveries = Table(
         postgresql_where=text("delivered_at IS NULL AND failed_at IS NULL"),
     ),
     Index("ix_webhook_deliveries_message_id", "message_id"),
+    Index(
+        "ix_webhook_deliveries_failed",
+        "webhook_id",
+        "failed_at",
+        postgresql_where=text("failed_at IS NOT NULL"),
+    ),
 )
 
 #: Who did what to which message; appended to only (a trigger refuses anything else).
@@ -365,12 +371,6 @@ audit_log = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("actor", Text, nullable=False),
     Column("action", Text, nullable=False),
-    Index(
-        "ix_webhook_deliveries_failed",
-        "webhook_id",
-        "failed_at",
-        postgresql_where=text("failed_at IS NOT NULL"),
-    ),
     Column("message_id", Uuid),
     Column("detail", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     _now(),
