@@ -24,6 +24,8 @@ class Action(StrEnum):
     USER_ENABLED = "user_enabled"
     ROLE_CHANGED = "role_changed"
     MESSAGE_READ = "message_read"
+    LISTED = "listed"  # a page of the worklist: the beginnings of these messages
+    WATCHED = "watched"  # a stream of changed lines was opened, for ten minutes at most
     SEARCHED = "searched"
     WHY_ASKED = "why_asked"  # the LLM was asked for a rationale
     ACCEPTED = "accepted"  # the label that was there is right

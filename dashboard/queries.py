@@ -327,5 +327,7 @@ def audit_entries(
     if action:
         statement = statement.where(audit_log.c.action == action)
     if message_id:
-        statement = statement.where(audit_log.c.message_id == message_id)
+        listed = audit_log.c.detail["ids"].has_key(str(message_id))
+        listed = and_(audit_log.c.detail.has_key("ids"), listed)
+        statement = statement.where(or_(audit_log.c.message_id == message_id, listed))
     return connection.execute(statement).mappings().all()

@@ -83,6 +83,9 @@ _UNEXPLAINED: Final = {
 
 
 _ACTIONS: Final = {
+    "listed": "had a page of the worklist",
+    "watched": "watched the worklist change",
+    "searched": "searched the worklist",
     "message_read": "read it",
     "why_asked": "asked the LLM why",
     "accepted": "confirmed the label",

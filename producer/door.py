@@ -76,20 +76,20 @@ def take(source: str, checked: Checked) -> Result:
         StoreUnavailable: nothing was kept.
     """
     door = current_door()
-    wait_s = door.rates.wait_s(source, checked.rows)
+    with transaction(door.engine) as connection:
+        full = door.backlog.is_full(connection)
+        if full and not _is_one_in_danger(checked, door.intake):
+            raise _later(
+                "overloaded",
+                f"more than {door.settings.max_backlog:,} messages are being sorted",
+                _BACKLOG_WAIT_S,
+            )
+        wait_s = door.rates.wait_s(connection, source, checked.rows)
     if wait_s:
         raise _later(
             "rate_limited",
             f"more than {door.settings.max_messages_per_minute:,} messages a minute from {source}",
             wait_s,
-        )
-    with transaction(door.engine) as connection:
-        full = door.backlog.is_full(connection)
-    if full and not _is_one_in_danger(checked, door.intake):
-        raise _later(
-            "overloaded",
-            f"more than {door.settings.max_backlog:,} messages are being sorted",
-            _BACKLOG_WAIT_S,
         )
     return door.intake.take(source, checked.drafts)
 

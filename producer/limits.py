@@ -12,36 +12,55 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 
 from sqlalchemy import Connection, text
 
 Clock = Callable[[], float]
 
 
+# The generic cell rate algorithm (ITU-T I.371): a row says until when a source's rate is spoken
+# for. One statement, so that processes cannot both take the last of it.
+_TAKE = text(
+    """
+    INSERT INTO intake_rates (source, taken_until)
+    VALUES (:source, clock_timestamp() - :burst + :cost)
+    ON CONFLICT (source) DO UPDATE
+    SET taken_until =
+        greatest(intake_rates.taken_until, clock_timestamp() - :burst) + :cost
+    WHERE greatest(intake_rates.taken_until, clock_timestamp() - :burst) + :cost
+        <= clock_timestamp()
+    RETURNING source
+    """
+)
+_WAIT = text(
+    "SELECT extract(epoch FROM taken_until + :cost - clock_timestamp()) FROM intake_rates "
+    "WHERE source = :source"
+)
+
+
 class Rates:
-    """A token bucket per source: a minute's worth at once, refilled evenly."""
+    """A token bucket per source, one for all processes: a minute's worth, refilled evenly.
 
-    def __init__(
-        self, per_minute: int, *, largest_call: int, clock: Clock = time.monotonic
-    ) -> None:
-        self._per_s = per_minute / 60
+    It lies in Postgres, in a table that no crash needs to restore, so taking from it costs a
+    statement and no write to disk.
+    """
+
+    def __init__(self, per_minute: int, *, largest_call: int) -> None:
+        self._each = timedelta(minutes=1) / per_minute
         # A call of the largest size must fit, however small the rate.
-        self._capacity = float(max(per_minute, largest_call))
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._levels: dict[str, tuple[float, float]] = {}  # source: tokens, as of
+        self._burst = max(per_minute, largest_call) * self._each
 
-    def wait_s(self, source: str, messages: int) -> float:
-        """0 when `source` may hand in so many now, and they are counted; else seconds to wait."""
-        now = self._clock()
-        with self._lock:
-            tokens, as_of = self._levels.get(source, (self._capacity, now))
-            tokens = min(self._capacity, tokens + (now - as_of) * self._per_s)
-            if tokens >= messages:
-                self._levels[source] = (tokens - messages, now)
-                return 0.0
-            self._levels[source] = (tokens, now)
-            return (messages - tokens) / self._per_s
+    def wait_s(self, connection: Connection, source: str, messages: int) -> float:
+        """0 when `source` may hand in so many now, and they are counted; else seconds to wait.
+
+        Counted when the transaction commits; keep it short, for the source's other calls wait.
+        """
+        given = {"source": source, "burst": self._burst, "cost": messages * self._each}
+        if connection.execute(_TAKE, given).first():
+            return 0.0
+        left_s = connection.execute(_WAIT, {"source": source, "cost": given["cost"]}).scalar_one()
+        return max(float(left_s), 0.001)
 
 
 _COUNT = text(

@@ -142,7 +142,7 @@ class Settings:
     )
     max_messages_per_minute: int = _setting(
         "CARELANE_MAX_MESSAGES_PER_MINUTE",
-        "Most messages that one source may hand in per minute, in each intake process.",
+        "Most messages that one source may hand in per minute, to all intake processes together.",
         60_000,
         _positive_int,
     )

@@ -322,6 +322,15 @@ api_keys = Table(
     UniqueConstraint("key_hash"),
 )
 
+#: Until when each source's rate is spoken for. Not logged: after a crash everybody may begin anew.
+intake_rates = Table(
+    "intake_rates",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("taken_until", DateTime(timezone=True), nullable=False),
+    prefixes=["UNLOGGED"],
+)
+
 #: Where a portal wants to be called when a message of its source gets a label.
 webhooks = Table(
     "webhooks",
@@ -375,6 +384,13 @@ audit_log = Table(
     Column("detail", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     _now(),
     Index("ix_audit_log_message_id", "message_id", "id"),
+    # Who saw a message among others, in a list.
+    Index(
+        "ix_audit_log_ids",
+        text("(detail -> 'ids')"),
+        postgresql_using="gin",
+        postgresql_where=text("detail ? 'ids'"),
+    ),
     Index(
         "ix_audit_log_sign_in_failed",
         "created_at",

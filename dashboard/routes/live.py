@@ -6,9 +6,12 @@ import time
 
 from flask import Blueprint, Response, request, session
 
+from dashboard import audit
+from dashboard.audit import Action
 from dashboard.context import context
 from dashboard.permissions import Access, asks
-from dashboard.session import watch
+from dashboard.session import user, watch
+from shared.database import transaction
 
 blueprint = Blueprint("live", __name__)
 
@@ -27,6 +30,8 @@ def stream() -> Response:
         session["started_at"] + settings.session_max_s + 1,
         time.time() + _LONGEST_S,
     )
+    with transaction(shared.engine) as connection:
+        audit.record(connection, user().name, Action.WATCHED)
     # Plain header and argument: the browser sends the first when it comes back by itself.
     since = request.headers.get("Last-Event-ID") or request.args.get("since")
     return Response(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, abort, make_response, render_template, request
+from sqlalchemy import RowMapping
 
 from dashboard import audit, queries
 from dashboard import session as sessions
@@ -40,9 +43,9 @@ def index() -> Response:
         found = queries.worklist(
             connection, filters, shared.taxonomy, user=user, after=after, limit=limit
         )
-        if filters.q:
-            # That somebody searched, and how much came; the words may name a patient.
-            audit.record(connection, user, Action.SEARCHED, lines=min(len(found), limit))
+        # Which messages somebody saw the beginnings of; a search's words may name a patient.
+        action = Action.SEARCHED if filters.q else Action.LISTED
+        audit.record(connection, user, action, **_seen(found[:limit]))
     lines = [line_of(row, shared.taxonomy) for row in found[:limit]]
     page = render_template(
         "worklist.html",
@@ -64,6 +67,11 @@ def index() -> Response:
         # The address that the browser shows, without the form's empty fields.
         response.headers["HX-Push-Url"] = filters.link()
     return response
+
+
+def _seen(rows: Sequence[RowMapping]) -> dict[str, Any]:
+    seen: dict[str, Any] = {"lines": len(rows), "ids": [str(row["id"]) for row in rows]}
+    return {**seen, "by_itself": True} if sessions.by_itself() else seen
 
 
 def _more(filters: Filters, last: Line) -> str:

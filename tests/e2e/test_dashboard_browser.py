@@ -521,10 +521,21 @@ def test_an_open_message_turns_from_processing_into_its_label(
     page = worklist()
     page.goto(f"/messages/{message_id}")
     expect(page.locator(".message-state")).to_contain_text("processing…")
+    page.evaluate("window.neverReloaded = true")
+    asked: list[str | None] = []
+    page.on(
+        "request",
+        lambda sent: (
+            asked.append(sent.headers.get("x-carelane-background"))
+            if sent.url.endswith(str(message_id))
+            else None
+        ),
+    )
 
     store.label(message_id, "results", Urgency.URGENT)
     expect(page.locator("#message h1")).to_contain_text("Results")
-    page.wait_for_load_state("load")
+    assert page.evaluate("window.neverReloaded")
+    assert set(asked) == {"1"}
     store.label(message_id, "billing", Urgency.URGENT, tier=Tier.HUMAN)
 
     expect(page.locator("#moved")).to_contain_text("has changed")

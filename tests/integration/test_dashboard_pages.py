@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 from flask import Flask
+from sqlalchemy import Engine
 
 from dashboard.app import create_app
 from dashboard.permissions import Role
@@ -214,3 +215,43 @@ def test_the_message_page_shows_what_the_llm_was_sent_and_answered(
         "Kept for 30 days",
     ):
         assert said in words
+
+
+def test_which_messages_a_list_showed_to_whom_can_be_looked_up(
+    signed_in: SignedIn, store: Store
+) -> None:
+    shown = store.labelled()
+    other = store.labelled()
+    store.status(other, Status.DONE)
+    clinician, auditor = signed_in(Role.CLINICIAN), signed_in(Role.AUDITOR)
+
+    clinician.get("/")
+    clinician.get("/", headers={"X-Carelane-Background": "1"})
+
+    by_person, by_itself = store.rows(audit_log, action="listed")
+    assert by_person.detail == {"lines": 1, "ids": [str(shown)]}
+    assert by_itself.detail["by_itself"]
+    about = text_of(auditor.get(f"/audit?message={shown}").text)
+    assert about.count("clinician.one had a page of the worklist") == 2
+    assert str(shown) not in about
+    assert "had a page" not in auditor.get(f"/audit?message={other}").text
+
+
+def test_an_open_message_that_reads_itself_again_keeps_no_session_alive(
+    signed_in: SignedIn, store: Store, engine: Engine
+) -> None:
+    message_id = store.message()
+    person = signed_in(Role.CLINICIAN)
+    with person.client.session_transaction() as session:
+        before = session["seen_at"] = session["seen_at"] - 300
+
+    for path in (f"/messages/{message_id}", f"/messages/{message_id}/explanations"):
+        person.get(path, headers={"X-Carelane-Background": "1"})
+    with person.client.session_transaction() as session:
+        assert session["seen_at"] == before
+    person.get(f"/messages/{message_id}")
+
+    with person.client.session_transaction() as session:
+        assert session["seen_at"] > before
+    reads = [row.detail for row in store.rows(audit_log, action="message_read")]
+    assert reads == [{"by_itself": True}, {}]

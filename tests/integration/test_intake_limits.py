@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,8 @@ import pytest
 from sqlalchemy import Engine
 
 from localstack.stack import free_port
+from producer.limits import Rates
+from shared.database import transaction
 from shared.settings import Settings
 from tests.integration.intake_parts import Portal, change, new_key, open_app, rows
 from tests.services import environment, eventually
@@ -39,6 +43,81 @@ def test_too_many_messages_a_minute_are_asked_to_wait(settings: Settings, engine
     assert second.json["type"] == "urn:carelane:problem:rate_limited"
     assert 25 <= int(second.headers["Retry-After"]) <= 31
     assert len(rows(engine, "SELECT 1 FROM messages")) == 15
+
+
+def test_a_sources_rate_is_one_for_all_intake_processes(settings: Settings, engine: Engine) -> None:
+    slow = replace(settings, max_messages_per_minute=10, max_batch_messages=10)
+    key = new_key(engine, settings)
+    with open_app(slow) as app, open_app(slow) as another:
+        answers = [
+            Portal(each, key).post(_batch(name, 4))
+            for each, name in ((app, "a"), (another, "b"), (app, "c"), (another, "d"))
+        ]
+
+    assert [answer.status_code for answer in answers] == [202, 202, 429, 429]
+
+
+def test_what_a_full_house_turned_away_is_not_counted_against_the_rate(
+    settings: Settings, engine: Engine
+) -> None:
+    slow = replace(settings, max_messages_per_minute=10, max_batch_messages=10, max_backlog=1)
+    key = new_key(engine, settings)
+    with open_app(slow) as app:
+        assert Portal(app, key).post(_batch("a", 1)).status_code == 202
+    with open_app(slow) as app:
+        assert Portal(app, key).post(_batch("b", 9)).status_code == 429
+    with open_app(replace(slow, max_backlog=100)) as app:
+        assert Portal(app, key).post(_batch("c", 9)).status_code == 202
+
+
+def _take(engine: Engine, rates: Rates, messages: int, source: str = "a") -> float:
+    with transaction(engine) as connection:
+        return rates.wait_s(connection, source, messages)
+
+
+def _pass(engine: Engine, seconds: float) -> None:
+    """Let time pass for the rates."""
+    later = "UPDATE intake_rates SET taken_until = taken_until - make_interval(secs => :s)"
+    change(engine, later, s=seconds)
+
+
+def test_a_source_gets_its_minute_at_once_and_then_waits_for_the_refill(engine: Engine) -> None:
+    rates = Rates(60, largest_call=10)
+
+    assert _take(engine, rates, 60) == 0
+    assert 4 < _take(engine, rates, 5) <= 5
+    assert _take(engine, rates, 60, "b") == 0
+    _pass(engine, 5)
+
+    assert _take(engine, rates, 5) == 0
+    assert _take(engine, rates, 5) > 0
+
+
+def test_the_largest_call_fits_however_small_the_rate(engine: Engine) -> None:
+    rates = Rates(1, largest_call=500)
+
+    assert _take(engine, rates, 500) == 0
+    assert _take(engine, rates, 1) > 0
+
+
+def test_never_more_than_the_rate_allows_goes_through(engine: Engine) -> None:
+    rates, dice, passed_s, through = Rates(60, largest_call=100), random.Random(7), 0.0, 0
+    for _ in range(60):
+        messages, pause_s = dice.randint(1, 100), dice.uniform(0, 100)
+        if _take(engine, rates, messages) == 0:
+            through += messages
+        assert through <= 100 + passed_s + 20  # and what really passes meanwhile
+        _pass(engine, pause_s)
+        passed_s += pause_s
+
+
+def test_two_calls_at_once_do_not_both_get_the_last_of_it(engine: Engine) -> None:
+    rates = Rates(60, largest_call=10)
+
+    with ThreadPoolExecutor(4) as pool:
+        waits = list(pool.map(lambda _: _take(engine, rates, 20), range(12)))
+
+    assert sum(wait == 0 for wait in waits) == 3
 
 
 def test_a_backlog_stops_the_intake_except_for_danger_that_comes_alone(
