@@ -18,7 +18,7 @@ def _lines() -> list[list[str]]:
     """The cells of the threat model's tables, without their heads."""
     part = _PAGE.partition("## Threats")[2].partition("\n## ")[0]
     rows = [[c.strip() for c in line.strip("| ").split(" | ")] for line in part.splitlines()]
-    return [row for row in rows if len(row) == 3 and row[0] != "who and how" and "---" not in row[0]]
+    return [row for row in rows if len(row) == 3 and row[0] not in ("who and how", "---")]
 
 
 def test_every_test_that_the_threat_model_names_exists() -> None:
@@ -33,5 +33,5 @@ def test_every_threat_says_what_holds_and_names_a_test_or_says_that_there_is_non
 
     assert len(lines) > 25
     for who, what, test in lines:
-        assert who and what, (who, what)
+        assert all((who, what)), (who, what)
         assert "`test_" in test or test.startswith("none:"), f"no test for: {who}"
