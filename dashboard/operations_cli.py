@@ -1,16 +1,18 @@
-"""`carelane workers`, `rerun` and `dead-letters`: what the operations page does, by command."""
+"""`carelane workers`, `scale`, `rerun`, `dead-letters`: the operations page, by command."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import click
 from sqlalchemy import Connection, Engine
 
-from dashboard import dead_letters, operations_queries, rerun, steering
+from dashboard import dead_letters, operations_queries, rerun, scale, steering
 from dashboard.words import reason_words, span_words
 from shared.database import make_engine, transaction
 from shared.errors import InvalidInput
@@ -76,6 +78,25 @@ def resume(target: str) -> None:
     """Take back what TARGET was told."""
     changed = _steer(steering.resume, target)
     click.echo(f"{target} runs again." if changed else f"{target} had no order.")
+
+
+@click.command("scale")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def scale_command(as_json: bool) -> None:
+    """How many workers each tier wants just now, and why.
+
+    A fast worker counts as one process on one core (--concurrency 1), an LLM worker as one process
+    with CARELANE_LLM_CONCURRENCY calls in flight. /metrics tells the same as
+    carelane_workers_wanted.
+    """
+    settings = Settings.from_env(os.environ)
+    with transaction(_engine()) as connection:
+        found = scale.advice(connection, settings)
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in found], indent=2))
+        return
+    for each in found:
+        click.echo(f"{each.load.tier:5} {each.wanted} wanted, {each.load.alive} alive: {each.why}")
 
 
 @click.command("rerun")

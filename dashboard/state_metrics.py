@@ -13,12 +13,13 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy import Engine
 
-from dashboard import operations_queries
+from dashboard import operations_queries, scale
 from dashboard.operations_queries import Found
 from dashboard.queue_depths import Depth, QueueDepths
 from shared.contracts import Urgency
 from shared.database import transaction
 from shared.errors import StoreError
+from shared.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "carelane_unread_oldest_seconds": ("Time since the oldest of these came in.", ("urgency",)),
     "carelane_review_messages": ("Messages that need a person now, by reason.", ("reason",)),
     "carelane_workers": ("Workers; state alive, or silent for 30 s.", ("lane", "state")),
+    "carelane_workers_wanted": ("Workers that a tier wants; for an autoscaler.", ("lane",)),
     "carelane_llm_breaker_open": ("1 while calls to the LLM are stopped.", ()),
     "carelane_llm_spent_today_usd": ("What LLM calls cost since midnight UTC.", ()),
     "carelane_llm_budget_usd": ("What they may cost in a day; 0 is no limit.", ()),
@@ -58,10 +60,10 @@ Values = Iterator[tuple[str, tuple[str, ...], float]]
 class State:
     """A collector in the sense of prometheus-client."""
 
-    def __init__(self, engine: Engine, depths: QueueDepths | None, budget_usd: float) -> None:
+    def __init__(self, engine: Engine, depths: QueueDepths | None, settings: Settings) -> None:
         self._engine = engine
         self._depths = depths  # None: another broker, whose own tools tell
-        self._budget_usd = budget_usd
+        self._settings = settings
         self.viewers = 0
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -76,7 +78,7 @@ class State:
 
     def _values(self) -> Values:
         yield "carelane_viewers", (), self.viewers
-        yield "carelane_llm_budget_usd", (), self._budget_usd
+        yield "carelane_llm_budget_usd", (), self._settings.llm_daily_budget_usd
         if self._depths is not None:
             depths = self._depths.fresh(_SQS_WAIT_S)
             yield "carelane_up", ("sqs",), float(depths is not None)
@@ -84,12 +86,15 @@ class State:
         try:
             with transaction(self._engine) as connection:
                 found = operations_queries.read(connection, operations_queries.STANDING)
+                wanted = scale.advice(connection, self._settings)
         except StoreError as error:
             logger.warning("Postgres did not tell its state", extra={"error_text": str(error)})
             yield "carelane_up", ("postgres",), 0.0
             return
         yield "carelane_up", ("postgres",), 1.0
         yield from _of_postgres(found)
+        for each in wanted:
+            yield "carelane_workers_wanted", (each.load.tier,), each.wanted
 
 
 def _of_sqs(depths: Sequence[Depth]) -> Values:

@@ -23,7 +23,7 @@ def show() -> Response:
         abort(404 if header is None else 401)
     settings = shared.settings
     depths = shared.depths if settings.broker_url is None else None
-    state = State(shared.engine, depths, settings.llm_daily_budget_usd)
+    state = State(shared.engine, depths, settings)
     state.viewers = shared.hub.viewers
     return Response(metrics.text(state), content_type=metrics_server.CONTENT_TYPE)
 

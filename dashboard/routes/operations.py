@@ -9,7 +9,7 @@ from typing import Any, Final
 from flask import Blueprint, render_template
 from sqlalchemy import RowMapping
 
-from dashboard import operations_queries
+from dashboard import operations_queries, scale
 from dashboard.charts import Chart, chart
 from dashboard.context import context
 from dashboard.operations_queries import Found
@@ -29,6 +29,7 @@ def index() -> str:
     depths = shared.depths.last()
     with transaction(shared.engine) as connection:
         found = operations_queries.read(connection)
+        wanted = scale.advice(connection, shared.settings)
     return render_template(
         "operations.html",
         found=found,
@@ -39,6 +40,7 @@ def index() -> str:
         sent={row["lane"]: row for row in found["sent"]},
         check=found["checks"][0] if found["checks"] else None,
         gate=found["gate"][0],
+        wanted={each.load.tier: each for each in wanted},
         told={row["target"]: row for row in found["orders"]},
         budget_usd=shared.settings.llm_daily_budget_usd,
         depths=depths,

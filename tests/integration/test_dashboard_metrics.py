@@ -1,21 +1,26 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, insert, text
 
 from dashboard.app import create_app
+from dashboard.operations_cli import scale_command
 from dashboard.permissions import Role
 from dashboard.state_metrics import GAUGES
 from shared import metrics
 from shared.contracts import Lane, Status, Urgency
 from shared.database import transaction
 from shared.settings import Settings
+from shared.tables import llm_calls
 from tests.dashboard_pages import Person, Store
+from tests.services import environment
 from tests.worker_stack import Clinic
 
 pytestmark = pytest.mark.integration
@@ -124,3 +129,26 @@ def test_no_gauge_is_told_twice(scraped: Flask) -> None:
 
     assert len(types) == len(set(types))
     assert set(GAUGES) <= set(types)
+
+
+def test_workers_wanted_follow_what_waits_and_how_long_calls_take(
+    scraped: Flask, store: Store, engine: Engine, queue_settings: Settings
+) -> None:
+    call = {"model": "m", "prompt_version": "1", "outcome": "ok", "messages": 2, "latency_ms": 4000}
+    for _ in range(30):
+        store.message(status=Status.ESCALATED)
+    with transaction(engine) as connection:
+        connection.execute(insert(llm_calls), [call])
+    one_at_a_time = environment(replace(queue_settings, llm_concurrency=1))
+
+    metric = scrape(scraped)["carelane_workers_wanted lane=llm"]
+    done = CliRunner(env=one_at_a_time).invoke(scale_command, ["--json"])
+    fast, llm = json.loads(done.stdout)
+
+    assert metric == 1  # 32 calls in flight are plenty
+    assert fast["wanted"] == 1
+    assert llm["load"]["backlog"] == 30
+    assert llm["load"]["per_worker_per_s"] == 0.5
+    # 30 wait, to be gone in five minutes: 0.1 a second, of 0.5 x 0.7.
+    assert llm["wanted"] == 1
+    assert "one worker does 0.5/s" in llm["why"]
