@@ -99,6 +99,8 @@ def letters_again(queue: str) -> Response:
     _known(queue)
     shared, actor = context(), sessions.user().name
     discard = request.form.get("what") == "discard"
+    if discard and request.form.get("sure") != "yes":
+        abort(400, "Say that you are sure.")
     act = dead_letters.discard if discard else dead_letters.run_again
     try:
         done = act(shared.engine, shared.settings, queue, actor)

@@ -230,6 +230,8 @@ def test_dead_letters_are_explained_and_what_they_name_is_sent_again(
     assert _outbox(engine) == {(waiting, "fast"), (failed, "fast")}
     assert store.read(settled).status == "labelled"
     assert "1 dead letter settled, 2 messages sent again. 1 cannot be read and stay." in said
+    asked = person.post("/operations/dead-letters/fast", {"what": "discard"})
+    assert asked.status_code == 400  # without saying that one is sure
 
 
 def test_a_letter_of_the_intake_queue_shows_no_word_of_it_and_goes_back(
