@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -22,12 +21,11 @@ from sqlalchemy import create_engine
 from shared.contracts import Status
 from shared.red_flags import RedFlags
 from shared.settings import Settings
+from tests.bulk_breaking import Breaking, hang_at_line_6
 from workers import triage
 from workers.bulk.cli import bulk
 from workers.bulk.job import Job, Models, Part
-from workers.bulk.labeller import Labeller
 from workers.bulk.local import EngineError, LocalEngine
-from workers.bulk.part import label_part
 from workers.bulk.plan import make_plan
 from workers.bulk.record import Record
 from workers.fast_tier.tier import FastTier
@@ -211,48 +209,24 @@ def until(condition: Any, what: str) -> None:
         time.sleep(0.02)
 
 
-def test_a_run_that_was_killed_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None:
-    write_input(tmp_path / "in.jsonl", copies=30)
-    options = ("--processes=2", "--rows-per-part=10")
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    process = subprocess.Popen(
-        [*COMMAND, str(tmp_path / "in.jsonl"), str(killed), *options], cwd=ROOT
-    )
-    until(lambda: len(list(killed.glob("labels/*"))) >= 3, "three parts")
+def test_a_run_that_was_killed_goes_on_without_repeating_or_losing(tmp_path: Path) -> None:
+    write_input(tmp_path / "in.jsonl", copies=15)
+    output = tmp_path / "out"
+    arguments = (str(tmp_path / "in.jsonl"), str(output), "--processes=2", "--rows-per-part=4")
+    process = subprocess.Popen([*COMMAND, *arguments], cwd=ROOT)
+    until(lambda: len(list(output.glob("done/*"))) >= 3, "three parts")
     process.kill()
     process.wait()
-    done = {path.name: path.stat().st_mtime_ns for path in killed.glob("done/*")}
-    finished = {path.stem for path in killed.glob("done/*")}
-    assert 0 < len(done) < 24
+    before = {path.name: path.stat().st_mtime_ns for path in output.glob("done/*")}
 
-    until(lambda: run(str(tmp_path / "in.jsonl"), str(killed), *options).exit_code == 0, "the rest")
-    run(str(tmp_path / "in.jsonl"), str(whole), *options)
+    result = run(*arguments)
 
-    after = {path.name: path.stat().st_mtime_ns for path in killed.glob("done/*")}
-    assert {name: after[name] for name in done} == done, f"{finished} were done again"
-    assert [row["id"] for row in labels_in(killed)] == [f"m-{n}" for n in range(240)]
-    labels = {path.name: path.read_bytes() for path in whole.glob("labels/*")}
-    assert {path.name: path.read_bytes() for path in killed.glob("labels/*")} == labels
-    assert not list(killed.glob(".tmp/*"))
-
-
-class Breaking:
-    """`label_part`, but the process dies at one line, `times` times."""
-
-    def __init__(self, folder: Path, line: int, times: int) -> None:
-        self.folder, self.line, self.times = folder, line, times
-
-    def __call__(self, job: Job, part: Part, labeller: Labeller, **options: Any) -> None:
-        on_line = options["on_line"]
-
-        def break_at(line: int) -> None:
-            on_line(line)
-            died = len(list(self.folder.glob("died-*")))
-            if line == self.line and line not in options["given_up"] and died < self.times:
-                (self.folder / f"died-{uuid4()}").touch()
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        label_part(job, part, labeller, given_up=options["given_up"], on_line=break_at)
+    assert result.exit_code == 0, result.output
+    after = {path.name: path.stat().st_mtime_ns for path in output.glob("done/*")}
+    assert len(before) < len(after) == 30
+    assert {name: after[name] for name in before} == before
+    labels = [{**row, "id": f"m-{n}"} for n, row in enumerate(live() * 15)]
+    assert labels_in(output) == labels
 
 
 def job_for(tmp_path: Path) -> tuple[Job, tuple[Part, ...]]:
@@ -283,13 +257,24 @@ def test_a_process_killed_in_the_middle_costs_no_row(tmp_path: Path) -> None:
 def test_a_line_that_kills_its_process_twice_goes_to_a_person(tmp_path: Path) -> None:
     job, parts = job_for(tmp_path)
 
-    LocalEngine(1, label=Breaking(tmp_path, line=6, times=99)).run(job, parts, bool)
+    broken = Breaking(tmp_path, line=6, times=99, stub=True)
+    LocalEngine(1, label=broken).run(job, parts, bool)
 
     rows = labels_in(tmp_path / "out")
     assert len(list(tmp_path.glob("died-*"))) == 2
-    assert (rows[5]["status"], rows[5]["status_reason"]) == ("needs_review", "crashed_worker")
-    others = [row for row in rows if row["id"] != "m-5"]
-    assert others == [row for row in live() if row["id"] != "m-5"]
+    assert [row["id"] for row in rows] == [f"m-{n}" for n in range(len(TEXTS))]
+    reasons = [row["status_reason"] for row in rows]
+    assert reasons[5] == "crashed_worker"
+    assert reasons[:5] + reasons[6:] == ["stub"] * 7
+
+
+def test_a_process_that_hangs_is_replaced(tmp_path: Path) -> None:
+    job, parts = job_for(tmp_path)
+
+    LocalEngine(1, hangs_after_s=1.0, label=hang_at_line_6).run(job, parts, bool)
+
+    reasons = [row["status_reason"] for row in labels_in(tmp_path / "out")]
+    assert reasons == ["stub"] * 5 + ["crashed_worker"] + ["stub"] * 2
 
 
 def test_a_process_with_another_bundle_ends_the_run_with_words(tmp_path: Path) -> None:

@@ -11,18 +11,22 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final, Self
 
 from shared.contracts import Status
 from shared.errors import BundleError
 from shared.red_flags import RedFlag, RedFlags
+from shared.red_flags.rule_file import read_rule_file
 from shared.taxonomy import Taxonomy
 from workers import verdict
 from workers.bulk.job import Models
 from workers.bulk.record import Record
+from workers.deid.bundle import DEFAULT_BUNDLE, open_bundle
 from workers.deid.deidentifier import Deidentifier
-from workers.fast_tier.manifest import MANIFEST
+from workers.fast_tier.manifest import MANIFEST, check_taxonomy, read_manifest
 from workers.fast_tier.tier import SHIPPED, FastTier
 from workers.llm_tier.sheet import Sheet, prepare
 from workers.patience import SystemClock
@@ -47,37 +51,27 @@ class Labelled:
 class Labeller:
     """Labels texts one by one; the same text gets the same label in any company."""
 
-    def __init__(
-        self, tier: FastTier, rules: RedFlags, masker: Masker | None, versions: Mapping[str, str]
-    ) -> None:
+    def __init__(self, tier: FastTier, rules: RedFlags, masker: Masker | None) -> None:
         self._tier = tier
         self._rules = rules
         self._masker = masker
         self._clock = SystemClock()
-        self.versions = versions  # what labels depend on, by name
 
     @classmethod
     def load(cls, models: Models) -> Self:
         """Load what `models` names; BundleError where it is not what the first process had."""
-        taxonomy = Taxonomy.load(_path(models.taxonomy))
-        folder = _path(models.bundle) or SHIPPED
-        tier = FastTier.load(folder, taxonomy=taxonomy)
-        rules = RedFlags.load(_path(models.red_flags))
-        masker = Deidentifier.load(_path(models.deid_bundle)) if models.masks else None
-        # The manifest holds every file's hash.
-        manifest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
-        versions = {
-            "bundle": f"{tier.version} ({manifest[:12]})",
-            "taxonomy": taxonomy.version,
-            "red flags": rules.version,
-            **({"de-identification": masker.version} if masker else {}),
-        }
-        if models.fingerprint not in (None, fingerprint(versions)):
+        found = versions_of(models)
+        if models.fingerprint not in (None, fingerprint(found)):
             raise BundleError(
                 f"this process found other models or rules than the run was started with: it has "
-                f"{versions}. Install the same Carelane and bundle everywhere."
+                f"{dict(found)}. Install the same Carelane and bundle everywhere."
             )
-        return cls(tier, rules, masker, versions)
+        taxonomy = Taxonomy.load(_path(models.taxonomy))
+        return cls(
+            FastTier.load(_path(models.bundle), taxonomy=taxonomy),
+            RedFlags.load(_path(models.red_flags)),
+            Deidentifier.load(_path(models.deid_bundle)) if models.masks else None,
+        )
 
     def label(self, id_: str | int | None, text: str, *, with_text: bool) -> Labelled:
         """The record of one message."""
@@ -113,8 +107,37 @@ def labeller_of(models: Models) -> Labeller:
 
 def pinned(models: Models) -> tuple[Models, Mapping[str, str]]:
     """`models` bound to what is there now, and the versions of that."""
-    versions = Labeller.load(models).versions
+    versions = versions_of(models)
     return replace(models, fingerprint=fingerprint(versions)), versions
+
+
+def versions_of(models: Models) -> Mapping[str, str]:
+    """What labels depend on, by name; checks bundles without opening their models.
+
+    A bundle's manifest holds every file's hash; rules and taxonomy are told by their content,
+    because whoever changes them may forget the version.
+    """
+    folder = _path(models.bundle) or SHIPPED
+    manifest = read_manifest(folder)
+    taxonomy = Taxonomy.load(_path(models.taxonomy))
+    check_taxonomy(manifest, taxonomy)
+    rules = read_rule_file(_path(models.red_flags))
+    taxonomy_file = _path(models.taxonomy) or files("shared") / "taxonomy.yaml"
+    rule_file = _path(models.red_flags) or files("shared.red_flags") / "red_flags.yaml"
+    versions = {
+        "the bundle": f"{manifest.policy.model_version} ({_digest(folder / MANIFEST)})",
+        "the taxonomy": f"{taxonomy.version} ({_digest(taxonomy_file)})",
+        "the red flags": f"{rules.version} ({_digest(rule_file)})",
+    }
+    if models.masks:
+        deid = _path(models.deid_bundle) or DEFAULT_BUNDLE
+        content = _digest(deid / MANIFEST)
+        versions["de-identification"] = f"{open_bundle(deid).version} ({content})"
+    return versions
+
+
+def _digest(file: Path | Traversable) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
 
 
 def _path(text: str | None) -> Path | None:

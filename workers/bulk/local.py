@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -18,13 +19,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from multiprocessing.sharedctypes import SynchronizedArray
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from shared.errors import CarelaneError
 from workers.bulk.job import Job, Part
 from workers.bulk.labeller import labeller_of
-from workers.bulk.part import label_part
+from workers.bulk.part import OnLine, label_part
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,19 @@ _LOOK_EVERY_S: Final = 1.0
 _LOADING: Final = 0
 
 OnRows = Callable[[int], object]
-LabelPart = Callable[..., None]  # `label_part`, or a test's that breaks
+
+
+class LabelPart(Protocol):
+    """Labels a part in a process of the engine."""
+
+    def __call__(self, job: Job, part: Part, *, given_up: frozenset[int], on_line: OnLine) -> None:
+        """See `workers.bulk.part.label_part`."""
+        ...
+
+
+def label_with_models(job: Job, part: Part, *, given_up: frozenset[int], on_line: OnLine) -> None:
+    """`label_part` with this process's models, loaded at its first part."""
+    label_part(job, part, labeller_of(job.models), given_up=given_up, on_line=on_line)
 
 
 class EngineError(CarelaneError):
@@ -68,13 +80,14 @@ class LocalEngine:
         processes: int,
         *,
         hangs_after_s: float = _HANGS_AFTER_S,
-        label: LabelPart = label_part,
+        label: LabelPart = label_with_models,
     ) -> None:
         self._processes = processes
         self._label = label
         self._hangs_after_s = hangs_after_s
         self._context = multiprocessing.get_context("spawn")
-        self._lines: SynchronizedArray[Any] = self._context.Array("q", 2 * processes)
+        # Each process writes its own places and nobody else does: no lock.
+        self._lines: Any = self._context.RawArray("q", 2 * processes)
 
     def run(self, job: Job, parts: Sequence[Part], on_rows: OnRows) -> None:
         """Label `parts`; `on_rows` hears how many rows were done since the last time.
@@ -102,7 +115,7 @@ class LocalEngine:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=_work,
-            args=(job, self._label, slot, theirs, self._lines, os.getpid()),
+            args=(job, self._label, slot, theirs, self._lines),
             daemon=True,
         )
         process.start()
@@ -190,26 +203,33 @@ def _work(
     label: LabelPart,
     slot: int,
     pipe: Connection,
-    lines: SynchronizedArray[Any],
-    parent: int,
+    lines: Any,
 ) -> None:
     """A process: parts in, one word out for each, until the parent is gone."""
     # Ctrl-C reaches the whole group; the parent ends its processes itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
+    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+
     def on_line(line: int) -> None:
-        if os.getppid() != parent:
-            os._exit(1)  # killed: whoever runs the command again does this part
         lines[2 * slot] = line
         lines[2 * slot + 1] += 1
 
     while True:
         try:
             part, given_up = pipe.recv()
-        except EOFError:
-            return
+        except (EOFError, OSError):
+            return  # the parent is gone
         try:
-            label(job, part, labeller_of(job.models), given_up=given_up, on_line=on_line)
+            label(job, part, given_up=given_up, on_line=on_line)
             pipe.send("")
         except CarelaneError as error:
             pipe.send(str(error))
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed ends its processes too: whoever goes on must be alone."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -137,7 +137,10 @@ class LocalFolder:
                 ) from None
             # What a killed run was making.
             shutil.rmtree(self._path / ".tmp", ignore_errors=True)
-            yield
+            try:
+                yield
+            finally:
+                shutil.rmtree(self._path / ".tmp", ignore_errors=True)
 
 
 def _last_byte(file: BinaryIO) -> bytes:

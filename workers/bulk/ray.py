@@ -32,18 +32,22 @@ _OBJECT_STORE_BYTES: Final = 128 << 20
 _ROWS_AT_ONCE: Final = 256
 
 
-class _PartLabeller:
-    """An actor: labels the parts that it is given."""
+def _part_labeller(job: Job) -> type:
+    """The class of an actor that labels the parts that it is given.
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    The job travels in the class: as an argument it would lie in shared memory, and an actor that
+    is begun again might not find it there.
+    """
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        for values in zip(*batch.values(), strict=True):
-            named = zip(batch, values, strict=True)
-            part = Part(**{name: int(value) for name, value in named})
-            label_part(self._job, part, labeller_of(self._job.models))
-        return batch
+    class PartLabeller:
+        def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+            for values in zip(*batch.values(), strict=True):
+                named = zip(batch, values, strict=True)
+                part = Part(**{name: int(value) for name, value in named})
+                label_part(job, part, labeller_of(job.models))
+            return batch
+
+    return PartLabeller
 
 
 class RayEngine:
@@ -67,9 +71,7 @@ class RayEngine:
                 [asdict(part) for part in parts], override_num_blocks=len(parts)
             )
             pool = ray.data.ActorPoolStrategy(size=min(self._processes, len(parts)))
-            done = items.map_batches(
-                _PartLabeller, fn_constructor_args=(job,), batch_size=1, compute=pool
-            )
+            done = items.map_batches(_part_labeller(job), batch_size=1, compute=pool)
             for row in done.iter_rows():
                 on_rows(row["rows"])
         except RayError as error:
@@ -83,6 +85,7 @@ class RayEngine:
 
 def local_cluster(processes: int) -> None:
     """Connect to a Ray of this machine, made for the purpose."""
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.init(
         num_cpus=processes,
         include_dashboard=False,
