@@ -13,7 +13,7 @@ from producer import fhir_out, store
 from producer.api import pool_name, read_body
 from producer.door import current_door, require_source, take
 from producer.fhir_in import Issue, NotAMessage, issue_of, pseudonym_of, row_of
-from producer.problems import Problem
+from producer.problems import Problem, of_store
 from producer.store import Standing
 from producer.validation import Refusal, check_rows
 from shared.database import transaction
@@ -160,7 +160,6 @@ def problem_as_outcome(problem: Problem) -> Response:
 
 
 @fhir.errorhandler(StoreUnavailable)
-def store_unavailable_as_outcome(_error: StoreUnavailable) -> Response:
-    """The same for a database that is away."""
-    detail = "the database cannot be reached now; nothing was kept, send it again"
-    return problem_as_outcome(Problem(503, "unavailable", detail, headers={"Retry-After": "2"}))
+def store_unavailable_as_outcome(error: StoreUnavailable) -> Response:
+    """The same for a database that is away, or has too much to do."""
+    return problem_as_outcome(of_store(error))

@@ -16,7 +16,7 @@ from producer import store
 from producer.api import describe
 from producer.door import Door, current_door, take
 from producer.intake import Kept
-from producer.problems import Problem
+from producer.problems import Problem, of_store
 from producer.validation import Draft, Refusal, check_rows
 from shared.database import transaction
 from shared.errors import StoreUnavailable
@@ -68,10 +68,11 @@ def show_problem(problem: Problem) -> tuple[str, int, dict[str, str]]:
 
 
 @portal.errorhandler(StoreUnavailable)
-def show_store_unavailable(_error: StoreUnavailable) -> tuple[str, int, dict[str, str]]:
+def show_store_unavailable(error: StoreUnavailable) -> tuple[str, int, dict[str, str]]:
     """The same for a database that is away."""
     detail = "The message could not be kept just now. Please go back and send it again"
-    return show_problem(Problem(503, "unavailable", detail, headers={"Retry-After": "2"}))
+    like = of_store(error)
+    return show_problem(Problem(like.status, like.code, detail, headers=like.headers))
 
 
 def _take(external_id: str, text: str) -> Kept | Refusal:

@@ -16,7 +16,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from producer.validation import Refusal
-from shared.errors import CarelaneError, StoreUnavailable
+from shared.errors import CarelaneError, StoreOverloaded, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +101,20 @@ def _of_http(error: HTTPException) -> Problem:
     return Problem(status, code, error.description or TITLES[code], headers=headers)
 
 
+def of_store(error: StoreUnavailable) -> Problem:
+    """The answer to a call that the database did not take."""
+    again = {"Retry-After": str(_RETRY_SOON_S)}
+    if isinstance(error, StoreOverloaded):
+        detail = "the database has more to do than it can now"
+        return Problem(429, "overloaded", f"{_NOT_KEPT}: {detail}. {_AGAIN}", headers=again)
+    detail = "the database cannot be reached now"
+    return Problem(503, "unavailable", f"{_NOT_KEPT}: {detail}. {_AGAIN}", headers=again)
+
+
+_NOT_KEPT = "The message was not kept"
+_AGAIN = "Send it again; with the same external_id that is safe."
+
+
 def register(app: Flask) -> None:
     """Answer every error of `app` as a problem."""
 
@@ -112,15 +126,7 @@ def register(app: Flask) -> None:
 
     def on_store(error: StoreUnavailable) -> Response:
         logger.warning("database unavailable", extra={"error_text": str(error)})
-        return response_of(
-            Problem(
-                503,
-                "unavailable",
-                "The message was not kept: the database cannot be reached now. Send it again; "
-                "with the same external_id that is safe.",
-                headers={"Retry-After": str(_RETRY_SOON_S)},
-            )
-        )
+        return response_of(of_store(error))
 
     def on_any(error: Exception) -> Response:
         logger.error("request failed", exc_info=error)

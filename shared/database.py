@@ -10,12 +10,16 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from shared.errors import SettingsError, StoreError, StoreUnavailable
+from shared.errors import SettingsError, StoreError, StoreOverloaded, StoreUnavailable
 from shared.settings import Settings
 
 #: SQLSTATE classes and codes after which the same transaction may succeed: connection trouble,
 #: out of connections or memory, shutdown or start-up, deadlock, serialisation, lock time-out.
-_TRANSIENT = ("08", "53", "57P", "40001", "40P01", "55P03")
+_TRANSIENT = ("08", "53", "57P", "40001", "40P01")
+#: Out of connections or memory, a lock or a statement that took too long: more work than it can do.
+_OVERLOADED = ("53200", "53300", "55P03", "57014")
+#: libpq gives no SQLSTATE for what happens while connecting.
+_NO_CONNECTION_LEFT = ("too many clients", "remaining connection slots", "too many connections")
 
 
 def database_url(settings: Settings) -> URL:
@@ -60,7 +64,8 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     """One transaction: committed at the end of the block, rolled back on any exception.
 
     Raises:
-        StoreUnavailable: the database is away or overloaded; the whole block may be tried again.
+        StoreUnavailable: the database is away; the whole block may be tried again.
+        StoreOverloaded: the same, but it is there and has too much to do.
         StoreError: the database refused what the block did.
     """
     with translated_errors(), engine.begin() as connection:
@@ -73,7 +78,7 @@ def translated_errors() -> Iterator[None]:
     try:
         yield
     except PoolTimeout as error:
-        raise StoreUnavailable(
+        raise StoreOverloaded(
             "no database connection came free within 10 s; the process has more work in hand "
             "than its pool has connections"
         ) from error
@@ -82,6 +87,9 @@ def translated_errors() -> Iterator[None]:
         state = getattr(error.orig, "pgcode", None) or ""
         first_line = str(error.orig).strip().split("\n", 1)[0] if error.orig else "no detail"
         detail = f"Postgres: {first_line} (SQLSTATE {state or 'none'})"
+        no_connection = not state and any(words in first_line for words in _NO_CONNECTION_LEFT)
+        if no_connection or state.startswith(_OVERLOADED):
+            raise StoreOverloaded(detail) from error
         lost = isinstance(error, OperationalError | InterfaceError) and not state
         if lost or error.connection_invalidated or state.startswith(_TRANSIENT):
             raise StoreUnavailable(detail) from error

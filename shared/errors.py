@@ -11,6 +11,7 @@ CarelaneError
 ├── DeidError              de-identification could not vouch for a text: it must not leave
 ├── StoreError             Postgres
 │   └── StoreUnavailable   ... cannot be reached now; the same call may go through later
+│       └── StoreOverloaded ... is reached, and has more to do than it can
 ├── QueueError             the broker
 │   ├── QueueUnavailable   ... cannot be reached now; the same call may go through later
 │   └── QueueMisconfigured ... is reached, and set up so that it would lose messages
@@ -77,6 +78,10 @@ class StoreError(CarelaneError):
 
 class StoreUnavailable(StoreError):
     """The database cannot be reached now; the same call may go through later."""
+
+
+class StoreOverloaded(StoreUnavailable):
+    """The database has more to do than it can now; the same call may go through later."""
 
 
 class QueueError(CarelaneError):

@@ -1,19 +1,22 @@
-"""A TCP proxy that tests put in front of a service, to refuse, stall or cut its connections."""
+"""A TCP proxy that tests put in front of a service, to refuse, slow, stall or cut connections."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class TcpProxy:
     """Listens on a port of its own and hands on to `upstream` while it is let."""
 
-    def __init__(self, upstream_port: int) -> None:
-        self._upstream_port = upstream_port
+    def __init__(self, upstream: int | Path) -> None:
+        self._upstream = upstream  # a port of this machine, or a socket's path
+        self.delay_s = 0.0  # before anything is handed on, either way
         self._stalled = threading.Event()
         self._connections: list[socket.socket] = []
         self._listener: socket.socket | None = None
@@ -64,7 +67,7 @@ class TcpProxy:
             except OSError:
                 return
             try:
-                server = socket.create_connection(("127.0.0.1", self._upstream_port))
+                server = self._connect()
             except OSError:
                 client.close()
                 continue
@@ -72,9 +75,17 @@ class TcpProxy:
             for one, other in ((client, server), (server, client)):
                 threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
 
+    def _connect(self) -> socket.socket:
+        if isinstance(self._upstream, int):
+            return socket.create_connection(("127.0.0.1", self._upstream))
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(str(self._upstream))
+        return server
+
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         try:
             while data := source.recv(65536):
+                time.sleep(self.delay_s)
                 if not self._stalled.is_set():
                     sink.sendall(data)
         except OSError:
@@ -85,9 +96,9 @@ class TcpProxy:
 
 
 @contextmanager
-def proxy_to(port: int) -> Iterator[TcpProxy]:
+def proxy_to(upstream: int | Path) -> Iterator[TcpProxy]:
     """A proxy for the block."""
-    proxy = TcpProxy(port)
+    proxy = TcpProxy(upstream)
     try:
         yield proxy
     finally:
