@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from http import HTTPStatus
+from pathlib import Path
 from uuid import UUID
 
 from flask import Flask, Response, render_template, request
@@ -43,7 +46,7 @@ from dashboard.words import (
     span_words,
     unexplained_words,
 )
-from shared import logs
+from shared import logs, tracing
 from shared import metrics as counting
 from shared.database import make_engine, transaction
 from shared.errors import SettingsError, StoreError
@@ -85,6 +88,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.from_env(os.environ)
     logs.configure("dashboard", settings.log_level)
     counting.start(settings)
+    tracing.start(settings, "dashboard")
     app = Flask(__name__)
     app.secret_key = _secret(settings)
     app.config.update(
@@ -94,7 +98,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         SESSION_REFRESH_EACH_REQUEST=False,
         PERMANENT_SESSION_LIFETIME=timedelta(seconds=settings.session_max_s),
         MAX_CONTENT_LENGTH=1_000_000,
-        SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=1),
+        # A file's address changes with its content.
+        SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=365),
     )
     app.session_interface = session.SessionCookie()
     app.extensions["carelane_settings"] = settings
@@ -132,10 +137,22 @@ def _context(app: Flask, settings: Settings) -> Context:
     numbers = Numbers(engine, taxonomy)
 
     def render_lines(ids: Sequence[UUID]) -> str:
+        started_ns = time.time_ns()
         with transaction(engine) as connection:
             found = queries.lines_by_id(connection, ids)
+            parents = tracing.parents(connection, ids)
+        logs.with_ids(logger, "shown on open pages", ids)
         template = app.jinja_env.get_template("lines.html")
-        return template.render(lines=[line_of(row, taxonomy) for row in found], now=utc_now())
+        lines = template.render(lines=[line_of(row, taxonomy) for row in found], now=utc_now())
+        for row in found:
+            tracing.record(
+                "dashboard line",
+                parents.get(row["id"]),
+                started_ns,
+                message_id=str(row["id"]),
+                status=row["status"],
+            )
+        return lines
 
     hub = Hub(settings, render_lines, numbers.as_json)
     return Context(
@@ -149,11 +166,22 @@ def _context(app: Flask, settings: Settings) -> Context:
     )
 
 
+def _assets(folder: Path) -> Callable[[str], str]:
+    """The address of a static file, with its content's hash: kept for ever, and never stale."""
+    hashes = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    return lambda name: f"/static/{name}?v={hashes[name]}"
+
+
 def _furnish_templates(app: Flask, settings: Settings, taxonomy: Taxonomy) -> None:
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals.update(
         csrf_token=session.csrf_token,
+        asset=_assets(Path(app.static_folder or "")),
         llm_simulated=settings.llm_simulated,
         with_oidc=settings.oidc_issuer is not None,
         tier_words=TIER_WORDS,

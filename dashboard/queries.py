@@ -43,6 +43,8 @@ from shared.taxonomy import Taxonomy
 
 PAGE_LINES = 50
 MAX_LINES = 500
+#: A search looks at so many of the newest messages before it asks the index of all words.
+_NEWEST = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,18 +101,29 @@ def worklist(
         else (m.urgency_rank, m.received_at, m.id)
     )
     # Which ones first, from narrow rows; then the texts of these only.
+    place = () if after is None else (_is_after(after, newest_first=newest_first),)
     chosen = (
         select(m.id)
         .select_from(messages.outerjoin(labels, labels.c.id == _SHOWN_LABEL))
-        .where(*conditions(filters, taxonomy, user))
+        .where(*place)
         .order_by(*order)
         .limit(limit + 1)
     )
-    if after is not None:
-        chosen = chosen.where(_is_after(after, newest_first=newest_first))
-    ids = chosen.subquery("chosen")
-    statement = _lines().join(ids, ids.c.id == m.id).order_by(*order)
-    return connection.execute(statement).mappings().all()
+
+    def found(wanted: Select[Any]) -> Sequence[RowMapping]:
+        ids = wanted.subquery("chosen")
+        statement = _lines().join(ids, ids.c.id == m.id).order_by(*order)
+        return connection.execute(statement).mappings().all()
+
+    if filters.q and newest_first:
+        # Words that many messages hold fill a page from the newest ones alone; for those, the
+        # index of all words would bring most of the past.
+        newest = select(m.id).where(*place).order_by(*order).limit(_NEWEST).scalar_subquery()
+        near = conditions(filters, taxonomy, user, few=True)
+        page = found(chosen.where(m.id.in_(newest), *near))
+        if len(page) > limit:
+            return page
+    return found(chosen.where(*conditions(filters, taxonomy, user)))
 
 
 def _is_after(place: Place, *, newest_first: bool) -> ColumnElement[bool]:
@@ -121,8 +134,13 @@ def _is_after(place: Place, *, newest_first: bool) -> ColumnElement[bool]:
     return tuple_(m.urgency_rank, m.received_at, m.id) > tuple_(*here)
 
 
-def conditions(filters: Filters, taxonomy: Taxonomy, user: str) -> Iterator[ColumnElement[bool]]:
-    """The WHERE of a worklist, over messages joined with the label shown."""
+def conditions(
+    filters: Filters, taxonomy: Taxonomy, user: str, *, few: bool = False
+) -> Iterator[ColumnElement[bool]]:
+    """The WHERE of a worklist, over messages joined with the label shown.
+
+    `few`: something else leaves few messages, so that each one's words are looked at.
+    """
     m = messages.c
     if filters.show is not Show.ALL:
         yield _in_tab(filters.show)
@@ -143,7 +161,7 @@ def conditions(filters: Filters, taxonomy: Taxonomy, user: str) -> Iterator[Colu
     if filters.mine:
         yield m.assignee == user
     if filters.q:
-        yield _holds(filters.q, few=not filters.show.newest_first)
+        yield _holds(filters.q, few=few or not filters.show.newest_first)
 
 
 def _in_tab(show: Show) -> ColumnElement[bool]:

@@ -85,8 +85,8 @@ def guard(app: Flask, engine: Engine, settings: Settings) -> None:
 
     @app.before_request
     def check() -> WerkzeugResponse | None:
-        if request.endpoint is None:
-            return None  # no such page; the 404 follows
+        if request.endpoint in (None, "static"):
+            return None  # no such page, or a file that is the same for everybody
         g.user = _signed_in(engine, settings)
         access = asked_by(current_app.view_functions[request.endpoint])
         if access is None:

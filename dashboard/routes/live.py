@@ -31,6 +31,7 @@ def stream() -> Response:
         time.time() + _LONGEST_S,
     )
     with transaction(shared.engine) as connection:
+        audit.soon(connection)
         audit.record(connection, user().name, Action.WATCHED)
     # Plain header and argument: the browser sends the first when it comes back by itself.
     since = request.headers.get("Last-Event-ID") or request.args.get("since")

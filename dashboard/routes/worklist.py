@@ -45,6 +45,7 @@ def index() -> Response:
         )
         # Which messages somebody saw the beginnings of; a search's words may name a patient.
         action = Action.SEARCHED if filters.q else Action.LISTED
+        audit.soon(connection)
         audit.record(connection, user, action, **_seen(found[:limit]))
     lines = [line_of(row, shared.taxonomy) for row in found[:limit]]
     page = render_template(

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from dashboard import queries
 from dashboard.permissions import Role
 from shared.contracts import Status, Tier, Urgency
 from shared.tables import audit_log
@@ -167,3 +168,40 @@ def test_the_time_to_first_read_is_on_the_page(ada: Person, store: Store) -> Non
 
     assert "12 min" in page.split('class="first-read"')[1]
     assert "over the target of" in page.split('class="first-read"')[1]
+
+
+@pytest.mark.parametrize("newest", [1, 4, 500])
+def test_a_search_over_everything_finds_the_same_however_far_back_it_is(
+    signed_in: SignedIn, store: Store, monkeypatch: pytest.MonkeyPatch, newest: int
+) -> None:
+    monkeypatch.setattr(queries, "_NEWEST", newest)
+    rash = [store.labelled(f"a rash {n}", minutes_ago=n) for n in range(6)]
+    store.labelled("something else", minutes_ago=2)
+    old = store.labelled("a zebra", minutes_ago=99)
+    person = signed_in(Role.CLINICIAN)
+
+    seen: list[str] = []
+    path: str | None = "/?q=rash&show=all&lines=2"
+    while path:
+        page = person.get(path).text
+        seen += [part.split('"', 1)[0] for part in page.split('<li id="m-')[1:]]
+        more = page.split('id="more">')[1]
+        link = more.split('"')[1].replace("&amp;", "&") if more.startswith("<a") else None
+        path = link and f"{link}&lines=2"
+
+    assert seen == [str(each) for each in rash]
+    assert str(old) in person.get("/?q=zebra&show=all").text
+
+
+def test_a_files_address_changes_with_its_content_and_is_kept_for_long(
+    signed_in: SignedIn,
+) -> None:
+    person = signed_in(Role.CLINICIAN)
+    address = person.get("/").text.split('src="')[1].split('"')[0]
+
+    with person.get(address) as answer:
+        assert answer.status_code == 200
+
+    assert "?v=" in address
+    assert "max-age=31536000" in answer.headers["Cache-Control"]
+    assert "Set-Cookie" not in answer.headers
