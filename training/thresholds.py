@@ -20,9 +20,11 @@ from training.calibrate import (
 )
 from training.corpus import Example
 from training.metrics import sigmoid
+from workers.drift import Mix
 from workers.fast_tier import FastTier, language
 from workers.fast_tier.manifest import Manifest
 from workers.fast_tier.scores import Scores, merge, scores_of
+from workers.routing import RoutingPolicy, decide
 
 Progress = Callable[[int], None]
 
@@ -68,9 +70,30 @@ def calibrate(
         for reading, read, example in zip(merged, reads, examples, strict=True)
     ]
     policy = replace(manifest.policy, emergent_categories=tuple(emergent_categories))
-    chosen = choose_policy(scores, flags_of(examples), examples, policy, options)
-    _write(folder, manifest, chosen, options)
+    flags = flags_of(examples)
+    chosen = choose_policy(scores, flags, examples, policy, options)
+    _write(folder, manifest, chosen, options, mix_of(scores, flags, chosen.policy))
     return chosen
+
+
+def mix_of(
+    scores: Sequence[Scores], flags: Sequence[Sequence[RedFlag]], policy: RoutingPolicy
+) -> Mix:
+    """What live messages are held against, to notice drift."""
+    return Mix.of([decide(s, f, policy) for s, f in zip(scores, flags, strict=True)])
+
+
+def measure_reference(
+    folder: Path, examples: Sequence[Example], *, progress: Progress = _silent
+) -> Mix:
+    """Write a bundle's reference into it and leave its thresholds as they are."""
+    tier = FastTier.load(folder)
+    scores = score_all(tier, [example.text for example in examples], progress)
+    found = mix_of(scores, flags_of(examples), tier.manifest.policy)
+    data = bundles.load_manifest(folder)
+    data["reference"] = found.as_dict()
+    bundles.save_manifest(folder, data)
+    return found
 
 
 def flags_of(examples: Sequence[Example]) -> list[tuple[RedFlag, ...]]:
@@ -88,11 +111,14 @@ def score_all(tier: FastTier, texts: Sequence[str], progress: Progress = _silent
     return scores
 
 
-def _write(folder: Path, manifest: Manifest, chosen: Chosen, options: RiskOptions) -> None:
+def _write(
+    folder: Path, manifest: Manifest, chosen: Chosen, options: RiskOptions, reference: Mix
+) -> None:
     data = bundles.load_manifest(folder)
     data["temperatures"] = asdict(manifest.temperatures)
     data["member_threshold"] = manifest.member_threshold
     data["routing"] = chosen.policy.as_dict()
     counts = {k: v for k, v in asdict(chosen).items() if k != "policy"}
     data["calibration"] = {"options": asdict(options), "validation": counts}
+    data["reference"] = reference.as_dict()
     bundles.save_manifest(folder, data)

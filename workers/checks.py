@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -26,15 +28,15 @@ from shared.errors import (
     LanguageModelUnavailable,
 )
 from shared.tables import label_checks, labels, messages
+from workers.drift import BINS, Mix, Reference, bundle_reference, stability_index
 from workers.exchanges import Exchange, exchange_of, keep
+from workers.fast_tier import SHIPPED
 from workers.llm_tier.agreement import (
     FEWEST_CHECKS,
     FEWEST_LABELS,
     Check,
-    Mix,
     Sampler,
     alarms,
-    stability_index,
 )
 from workers.llm_tier.batcher import Batcher
 from workers.llm_tier.call import Answered, Result
@@ -89,9 +91,16 @@ class Checker:
     """One thread of an LLM worker."""
 
     def __init__(
-        self, engine: Engine, batcher: Batcher, masker: Masker, *, text_days: float = 0.0
+        self,
+        engine: Engine,
+        batcher: Batcher,
+        masker: Masker,
+        *,
+        bundle: Path | None = None,
+        text_days: float = 0.0,
     ) -> None:
         self._engine = engine
+        self._bundle = bundle or SHIPPED  # the small model's, for its reference
         self._text_days = text_days  # 0: what was sent is not kept
         self._batcher = batcher
         self._masker = masker
@@ -144,10 +153,10 @@ class Checker:
 
     def compare(self) -> list[str]:
         """Look at agreement and drift; what is alarming is logged as an alert."""
+        reference = bundle_reference(self._bundle)  # each time: it may have been swapped
         with transaction(self._engine) as connection:
             recent = recent_checks(connection)
-            before = mix(connection, _REFERENCE, _RECENT)
-            now = mix(connection, _RECENT, timedelta(0)) or Mix(counts={}, mean_confidence=0.0)
+            before, now = _before_and_now(connection, reference)
         _show(recent, before, now)
         found = alarms(recent, before, now)
         for each in found:
@@ -242,27 +251,50 @@ def recent_checks(connection: Connection) -> list[Check]:
     ]
 
 
-def mix(connection: Connection, from_ago: timedelta, to_ago: timedelta) -> Mix | None:
-    """The small model's labels between two moments; None when there are none."""
+def _before_and_now(connection: Connection, reference: Reference | None) -> tuple[Mix | None, Mix]:
+    """The bundle's reference beside its recent labels; its own past where it carries none."""
+    if reference is None:
+        before, version = mix(connection, _REFERENCE, _RECENT), None
+    else:
+        before, version = reference.mix, reference.model_version
+    now = mix(connection, _RECENT, timedelta(0), version)
+    return before, now or Mix.of([])
+
+
+def mix(
+    connection: Connection, from_ago: timedelta, to_ago: timedelta, version: str | None = None
+) -> Mix | None:
+    """The small model's labels between two moments, of one version or all; None without any."""
     c = labels.c
     primary = c.categories[1]
+    bar = func.least(func.width_bucket(c.category_confidence, 0, 1, BINS) - 1, BINS - 1)
+    wanted = [
+        c.tier == Tier.FAST.value,
+        c.created_at > func.now() - from_ago,
+        c.created_at <= func.now() - to_ago,
+    ]
+    if version is not None:
+        wanted.append(c.model_version == version)
     rows = connection.execute(
         select(
             primary.label("category"),
+            bar.label("bar"),
             func.count().label("labels"),
             func.sum(c.category_confidence).label("confidence"),
+            func.count().filter(c.provisional).label("escalated"),
         )
-        .where(
-            c.tier == Tier.FAST.value,
-            c.created_at > func.now() - from_ago,
-            c.created_at <= func.now() - to_ago,
-        )
-        .group_by(primary)
+        .where(*wanted)
+        .group_by(primary, bar)
     ).all()
-    total = sum(row.labels for row in rows)
-    if not total:
+    counts, bars = Counter[str](), Counter[str]()
+    for row in rows:
+        counts[row.category] += row.labels
+        bars[str(row.bar or 0)] += row.labels
+    if not rows:
         return None
     return Mix(
-        counts={row.category: row.labels for row in rows},
-        mean_confidence=float(sum(row.confidence or 0.0 for row in rows)) / total,
+        counts=counts,
+        mean_confidence=float(sum(row.confidence or 0.0 for row in rows)) / counts.total(),
+        confidence=bars,
+        escalated=sum(row.escalated for row in rows),
     )

@@ -117,7 +117,9 @@ def build_llm(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
     )
     batcher = Batcher(tier, clock, pace)
     masker = Deidentifier.load(settings.deid_bundle_path, settings.deid_budget_ms)
-    Checker(engine, batcher, masker, text_days=settings.llm_text_days).start()
+    Checker(
+        engine, batcher, masker, bundle=settings.bundle_path, text_days=settings.llm_text_days
+    ).start()
     rationales = Rationales(
         model=chat,
         masker=masker,

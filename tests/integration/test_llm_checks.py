@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from shared.contracts import Lane, Tier
 from shared.database import transaction
-from shared.tables import label_checks
+from shared.tables import label_checks, labels
 from tests.services import eventually
 from tests.worker_process import SURE
 from tests.worker_stack import Clinic, Workers, clinic, workers
 from workers.checks import Checker
 from workers.composition import build_llm
+from workers.drift import Mix
 
 pytestmark = pytest.mark.integration
 __all__ = ["clinic", "workers"]
@@ -33,10 +36,10 @@ def _label_fast(clinic: Clinic, workers: Workers, *texts: str, red_flags: Any = 
     return ids
 
 
-def _checker(clinic: Clinic) -> Checker:
+def _checker(clinic: Clinic, bundle: Path | None = None) -> Checker:
     lane = build_llm(clinic.settings, {}).llm
     assert lane is not None
-    return Checker(clinic.engine, lane.batcher, lane.masker, text_days=30)
+    return Checker(clinic.engine, lane.batcher, lane.masker, bundle=bundle, text_days=30)
 
 
 def test_sure_labels_are_asked_about_and_keep_their_label_whatever_the_llm_says(
@@ -101,3 +104,40 @@ def test_a_check_that_the_llm_refuses_is_not_asked_again(
     assert _checker(clinic).round() == 0
 
     assert _checks(clinic) == []
+
+
+@pytest.mark.parametrize(
+    ("category", "confidence", "found"),
+    [("refill", 0.95, ""), ("billing", 0.95, "mix of categories"), ("refill", 0.7, "confidence")],
+)
+def test_live_labels_are_held_against_what_their_bundle_said_of_its_validation_messages(
+    clinic: Clinic, tmp_path: Path, category: str, confidence: float, found: str
+) -> None:
+    reference = Mix(
+        counts={"refill": 300}, mean_confidence=0.95, confidence={"9": 300}, escalated=0
+    )
+    manifest = {"name": "small", "version": "2", "reference": reference.as_dict()}
+    (tmp_path / "bundle.json").write_text(json.dumps(manifest))
+    ids = clinic.accept(*["text"] * 440, status="labelled")
+    versions = ["small 2", "small 1"]
+    with transaction(clinic.engine) as connection:
+        connection.execute(
+            insert(labels),
+            [
+                {
+                    "message_id": id_,
+                    "tier": Tier.FAST.value,
+                    "categories": [category if number % 2 == 0 else "symptom"],
+                    "category_confidence": confidence if number % 2 == 0 else 0.1,
+                    "urgency": "routine",
+                    "taxonomy_version": "1",
+                    "model_version": versions[number % 2],
+                }
+                for number, id_ in enumerate(ids)
+            ],
+        )
+
+    said = _checker(clinic, tmp_path).compare()
+
+    assert found in " ".join(said)
+    assert bool(said) == bool(found)

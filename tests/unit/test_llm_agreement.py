@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import random
+from pathlib import Path
 
-from workers.llm_tier.agreement import (
-    Check,
-    Mix,
-    Sampler,
-    alarms,
-    disagreement,
-    stability_index,
+import pytest
+
+from shared.errors import BundleError
+from workers.drift import Mix, bundle_reference, stability_index
+from workers.llm_tier.agreement import Check, Sampler, alarms, disagreement
+
+STEADY = Mix(
+    counts={"refill": 600, "symptom": 400},
+    mean_confidence=0.95,
+    confidence={"8": 100, "9": 900},
+    escalated=300,
 )
-
-STEADY = Mix(counts={"refill": 600, "symptom": 400}, mean_confidence=0.95)
 
 
 def _checks(agreeing: int, disagreeing: int) -> list[Check]:
@@ -51,15 +55,45 @@ def test_a_steady_model_raises_no_alarm() -> None:
 
 
 def test_disagreement_a_moved_mix_and_fallen_confidence_raise_alarms() -> None:
-    moved = Mix(counts={"billing": 900, "refill": 100}, mean_confidence=0.80)
+    moved = Mix(
+        counts={"billing": 900, "refill": 100},
+        mean_confidence=0.80,
+        confidence={"7": 500, "8": 500},
+        escalated=600,
+    )
 
     found = alarms(_checks(80, 20), STEADY, moved)
 
-    assert len(found) == 3
+    assert len(found) == 5
 
 
 def test_few_checks_and_few_labels_say_nothing() -> None:
-    few = Mix(counts={"billing": 10}, mean_confidence=0.1)
+    few = Mix(counts={"billing": 10}, mean_confidence=0.1, confidence={"1": 10}, escalated=10)
 
     assert alarms(_checks(0, 20), STEADY, few) == []
     assert alarms([], None, STEADY) == []
+
+
+def _bundle(folder: Path, **more: object) -> Path:
+    (folder / "bundle.json").write_text(json.dumps({"name": "small", "version": "2", **more}))
+    return folder
+
+
+def test_what_a_bundle_carries_as_reference_is_what_was_measured(tmp_path: Path) -> None:
+    found = bundle_reference(_bundle(tmp_path, reference=STEADY.as_dict()))
+
+    assert found is not None
+    assert found.model_version == "small 2"
+    assert found.mix == STEADY
+
+
+def test_an_older_bundle_has_no_reference(tmp_path: Path) -> None:
+    assert bundle_reference(_bundle(tmp_path)) is None
+
+
+@pytest.mark.parametrize("damaged", [{}, {"categories": 3}, "none"])
+def test_a_damaged_reference_is_an_error_that_says_how_to_mend_it(
+    tmp_path: Path, damaged: object
+) -> None:
+    with pytest.raises(BundleError, match="--reference-only"):
+        bundle_reference(_bundle(tmp_path, reference=damaged))

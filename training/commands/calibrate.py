@@ -18,7 +18,7 @@ from training.commands.options import (
     train_option,
 )
 from training.progress import bar
-from training.thresholds import calibrate
+from training.thresholds import calibrate, measure_reference
 
 
 @click.command("calibrate")
@@ -44,6 +44,11 @@ from training.thresholds import calibrate
     show_default=True,
     help="Most emergent messages accepted as less.",
 )
+@click.option(
+    "--reference-only",
+    is_flag=True,
+    help="Leave the thresholds; measure only what live messages are held against.",
+)
 @train_option
 @split_option("dev")
 @taxonomy_option
@@ -52,6 +57,7 @@ def command(
     risk: float,
     confidence: float,
     emergent_risk: float,
+    reference_only: bool,
     train: tuple[Path, ...],
     dev: Path,
     taxonomy_path: Path | None,
@@ -59,6 +65,11 @@ def command(
     """Fit BUNDLE's temperatures and thresholds on --dev and write them into its manifest."""
     taxonomy = load_taxonomy(taxonomy_path)
     examples = load_split(dev, taxonomy)
+    if reference_only:
+        with bar(len(examples), "reference") as shown:
+            mix = measure_reference(bundle, examples, progress=lambda n: _step(shown, n))
+        click.echo(f"{mix.total} messages, {mix.escalated_share:.1%} passed on")
+        return
     options = RiskOptions(risk=risk, confidence=confidence, emergent_risk=emergent_risk)
     possible = emergent_categories(load_train(train, taxonomy), taxonomy.category_names)
     with bar(len(examples), "calibrate") as shown:

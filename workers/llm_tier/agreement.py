@@ -7,16 +7,18 @@ have moved from the reference, raise an alarm when they pass their bounds.
 
 from __future__ import annotations
 
-import math
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
+from workers.drift import Mix, stability_index
 
 #: Population stability index above which a mix counts as another one (the usual rule of thumb).
 PSI_ALARM: Final = 0.2
 CONFIDENCE_ALARM: Final = 0.05  # of the mean
+ESCALATED_ALARM: Final = 0.1  # more of all messages passed on
 DISAGREEMENT_ALARM: Final = 0.1
 #: Fewer checks or labels than these say nothing.
 FEWEST_CHECKS: Final = 50
@@ -62,32 +64,6 @@ def disagreement(checks: Sequence[Check]) -> dict[str, tuple[int, int]]:
     return {name: (count, against[name]) for name, count in sorted(total.items())}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mix:
-    """Labels of the small model over some time."""
-
-    counts: Mapping[str, int]  # by category
-    mean_confidence: float
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return sum(self.counts.values())
-
-
-def stability_index(reference: Mapping[str, int], recent: Mapping[str, int]) -> float:
-    """Population stability index of two mixes; half a label is added where there is none."""
-    names = set(reference) | set(recent)
-    total_before = sum(reference.values()) + 0.5 * len(names)
-    total_now = sum(recent.values()) + 0.5 * len(names)
-    index = 0.0
-    for name in names:
-        before = (reference.get(name, 0) + 0.5) / total_before
-        now = (recent.get(name, 0) + 0.5) / total_now
-        index += (now - before) * math.log(now / before)
-    return index
-
-
 def alarms(checks: Sequence[Check], reference: Mix | None, recent: Mix) -> list[str]:
     """What somebody should look at, in words."""
     found = []
@@ -102,4 +78,10 @@ def alarms(checks: Sequence[Check], reference: Mix | None, recent: Mix) -> list[
     fall = reference.mean_confidence - recent.mean_confidence
     if fall > CONFIDENCE_ALARM:
         found.append(f"mean confidence has fallen by {fall:.2f}")
+    bars = stability_index(reference.confidence, recent.confidence)
+    if bars > PSI_ALARM:
+        found.append(f"the spread of confidence has moved (stability index {bars:.2f})")
+    more = recent.escalated_share - reference.escalated_share
+    if more > ESCALATED_ALARM:
+        found.append(f"{recent.escalated_share:.0%} are passed on, {more:.0%} more than before")
     return found
