@@ -54,6 +54,13 @@ def _not_negative_float(text: str) -> float:
     return number
 
 
+def _audit_days(text: str) -> float:
+    number = _not_negative_float(text)
+    if 0 < number < 90:
+        raise ValueError("must be 0 or at least 90")
+    return number
+
+
 def _setting(
     env: str, about: str, default: Any, parse: Callable[[str], Any] = str, *, secret: bool = False
 ) -> Any:
@@ -385,6 +392,34 @@ class Settings:
         "message's page. 0: never stored.",
         30.0,
         _not_negative_float,
+    )
+    # Retention
+    keep_messages_days: float = _setting(
+        "CARELANE_KEEP_MESSAGES_DAYS",
+        "`carelane retention` removes a message that is done, with all that hangs on it, so many "
+        "days after it came in. 0: never.",
+        0.0,
+        _not_negative_float,
+    )
+    keep_labels_days: float = _setting(
+        "CARELANE_KEEP_LABELS_DAYS",
+        "It removes labels that no longer count, of messages that stay, after so many days. "
+        "0: never.",
+        0.0,
+        _not_negative_float,
+    )
+    keep_calls_days: float = _setting(
+        "CARELANE_KEEP_CALLS_DAYS",
+        "It removes what LLM calls cost and took after so many days, where no label names the "
+        "call. 0: never.",
+        0.0,
+        _not_negative_float,
+    )
+    keep_audit_days: float = _setting(
+        "CARELANE_KEEP_AUDIT_DAYS",
+        "It removes audit rows after so many days, 90 at least. 0: never.",
+        0.0,
+        _audit_days,
     )
     # De-identification
     deid_budget_ms: float = _setting(

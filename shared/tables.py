@@ -44,6 +44,11 @@ def _one_of(column: str, values: type[Status | Tier | Urgency | Lane]) -> CheckC
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
+def _pointer(column: str) -> Index:
+    """For the check that nothing points at a row that goes."""
+    return Index(None, column, postgresql_where=text(f"{column} IS NOT NULL"))
+
+
 def _now() -> Column[object]:
     return Column(
         "created_at", DateTime(timezone=True), nullable=False, server_default=text("now()")
@@ -94,6 +99,8 @@ messages = Table(
         postgresql_where=text("status <> 'done'"),
     ),
     Index("ix_messages_patient_ref", "patient_ref", "received_at"),
+    _pointer("current_label_id"),
+    _pointer("provisional_label_id"),
     Index("ix_messages_received_at", "received_at", "id"),
     # The sweeper: what is still under way, oldest first.
     Index(
@@ -130,6 +137,7 @@ labels = Table(
     _one_of("tier", Tier),
     CheckConstraint("cardinality(categories) BETWEEN 1 AND 3", name="categories"),
     Index("ix_labels_message_id", "message_id", "id"),
+    _pointer("llm_call_id"),
 )
 
 #: The words of each message, for search; filled by a trigger when a message is inserted. Apart from
@@ -224,6 +232,8 @@ label_checks = Table(
     Column("checked_at", DateTime(timezone=True)),
     _now(),
     Index("ix_label_checks_checked_at", "checked_at"),
+    Index("ix_label_checks_message_id", "message_id"),
+    _pointer("llm_call_id"),
 )
 
 #: What the LLM was sent about a message and what it answered, for the message's page. Masked text
@@ -242,6 +252,7 @@ llm_exchanges = Table(
     CheckConstraint("purpose IN ('label', 'check', 'rationale')", name="purpose"),
     Index("ix_llm_exchanges_message_id", "message_id", "id"),
     Index("ix_llm_exchanges_created_at", "created_at"),
+    _pointer("llm_call_id"),
 )
 
 #: What somebody who looks at a message asks about its label, answered by a worker that has time:
@@ -263,6 +274,7 @@ explanations = Table(
     UniqueConstraint("message_id", "kind"),
     CheckConstraint("kind IN ('words', 'rationale')", name="kind"),
     Index("ix_explanations_kind_asked_at", "kind", "asked_at"),
+    Index("ix_explanations_label_id", "label_id"),
 )
 
 #: Worker processes by their heartbeat; Celery offers no such thing on SQS.

@@ -101,6 +101,7 @@ INSERT INTO wanted VALUES
     ('retention', 'labels llm_calls label_checks llm_exchanges explanations webhook_deliveries',
         'SELECT, DELETE'),
     ('retention', 'labels', 'UPDATE (llm_call_id)'),  -- a lock; a trigger refuses changes
+    ('retention', 'llm_calls', 'UPDATE (latency_ms)'),  -- a lock
     ('retention', 'outbox', 'SELECT'),
     ('retention', 'audit_log', 'SELECT, INSERT'),
 

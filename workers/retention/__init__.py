@@ -1,0 +1,1 @@
+"""What is old enough goes: messages, labels that no longer count, LLM calls, audit rows."""

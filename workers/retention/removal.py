@@ -1,0 +1,185 @@
+"""Removes old rows in small transactions, each with its own row in the audit log.
+
+A batch locks only what it takes and passes over what somebody else holds, so nobody waits for it;
+whatever ends it half-way, what was committed is gone and noted, and the rest is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, RowMapping, insert, text
+
+from shared.database import transaction
+from shared.settings import Settings
+from shared.tables import audit_log
+
+#: So short that a page that wants one of the rows does not notice.
+BATCH: Final = 500
+
+ACTION: Final = "removed_by_age"
+
+#: Given the rows that are about to go, before they are; what it returns goes into the audit log.
+Keep = Callable[[Sequence[RowMapping]], dict[str, int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One kind of row: its age limit, how many are due, and how a batch of them is removed."""
+
+    name: str
+    setting: str  # the field of Settings that holds the days
+    count: str
+    remove: str  # returns one row per row removed, or their number as `removed`
+    take: str | None = None  # where rows are looked at before they go
+    stays: str | None = None  # old ones that stay all the same, and why
+    why_it_stays: str = ""
+
+
+_OLD_CALL = """
+    c.created_at < :before
+    AND NOT EXISTS (SELECT FROM labels WHERE llm_call_id = c.id)
+    AND NOT EXISTS (SELECT FROM label_checks WHERE llm_call_id = c.id)
+    AND NOT EXISTS (SELECT FROM llm_exchanges WHERE llm_call_id = c.id)
+"""
+_OLD_LABEL = """
+    l.created_at < :before
+    AND NOT EXISTS (SELECT FROM messages WHERE current_label_id = l.id)
+    AND NOT EXISTS (SELECT FROM messages WHERE provisional_label_id = l.id)
+"""
+
+#: In this order: a call can go once the labels that name it are gone.
+KINDS: Final = (
+    Kind(
+        name="messages",
+        setting="keep_messages_days",
+        count="SELECT count(*) FROM messages WHERE received_at < :before AND status = 'done'",
+        take="""
+            SELECT m.id, m.text, m.sender, m.language, m.received_at, l.categories, l.urgency,
+                   l.tier, l.model_version, l.prompt_version, l.taxonomy_version
+            FROM messages m LEFT JOIN labels l ON l.id = m.current_label_id
+            WHERE m.received_at < :before AND m.status = 'done'
+            ORDER BY m.received_at, m.id LIMIT :most
+            FOR UPDATE OF m SKIP LOCKED
+        """,
+        remove="DELETE FROM messages WHERE id = ANY(CAST(:ids AS uuid[])) RETURNING id",
+        stays="SELECT count(*) FROM messages WHERE received_at < :before AND status <> 'done'",
+        why_it_stays="no person has marked them done",
+    ),
+    Kind(
+        name="labels",
+        setting="keep_labels_days",
+        count=f"SELECT count(*) FROM labels l WHERE {_OLD_LABEL}",  # noqa: S608  ours
+        remove=f"""
+            DELETE FROM labels WHERE id IN (
+                SELECT l.id FROM labels l WHERE {_OLD_LABEL} ORDER BY l.id LIMIT :most
+                FOR UPDATE SKIP LOCKED
+            ) RETURNING id
+        """,  # noqa: S608  ours
+    ),
+    Kind(
+        name="calls",
+        setting="keep_calls_days",
+        count=f"SELECT count(*) FROM llm_calls c WHERE {_OLD_CALL}",  # noqa: S608  ours
+        remove=f"""
+            DELETE FROM llm_calls WHERE id IN (
+                SELECT c.id FROM llm_calls c WHERE {_OLD_CALL} ORDER BY c.created_at LIMIT :most
+                FOR UPDATE SKIP LOCKED
+            ) RETURNING id
+        """,  # noqa: S608  ours
+        stays="SELECT count(*) FROM llm_calls c WHERE c.created_at < :before",
+        why_it_stays="a label or a text names them",
+    ),
+    Kind(
+        name="audit",
+        setting="keep_audit_days",
+        count="SELECT count(*) FROM audit_log WHERE created_at < :before",
+        remove="SELECT remove_old_audit(:before, :most) AS removed",
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """What is old enough of one kind."""
+
+    kind: Kind
+    before: datetime
+    rows: int
+    stay: int  # old, and kept all the same
+
+
+@dataclass
+class Done:
+    """What was removed of one kind so far."""
+
+    removed: int = 0
+    noted: dict[str, int] = field(default_factory=dict)
+
+
+def due(engine: Engine, settings: Settings, now: datetime | None = None) -> list[Due]:
+    """What would go now, of the kinds that have an age limit."""
+    now = now or datetime.now(UTC)
+    found = []
+    for kind in KINDS:
+        days = getattr(settings, kind.setting)
+        if not days:
+            continue
+        before = now - timedelta(days=days)
+        with transaction(engine) as connection:
+            rows = _count(connection, kind.count, before)
+            stay = _count(connection, kind.stays, before) if kind.stays else 0
+        if kind.name == "calls":
+            stay -= rows
+        found.append(Due(kind=kind, before=before, rows=rows, stay=stay))
+    return found
+
+
+def _count(connection: Connection, sql: str, before: datetime) -> int:
+    return int(connection.execute(text(sql), {"before": before}).scalar_one())
+
+
+def remove(
+    engine: Engine, what: Due, actor: str, keep: Keep | None = None, batch: int = BATCH
+) -> Iterator[Done]:
+    """Remove it batch by batch; yields the sum after each.
+
+    Raises:
+        StoreError: a batch failed; those before it are done.
+    """
+    done = Done()
+    while True:
+        with transaction(engine) as connection:
+            removed, noted = _batch(connection, what, keep, batch)
+            if removed:
+                detail = {"what": what.kind.name, "rows": removed, **noted}
+                detail["before"] = what.before.isoformat(timespec="seconds")
+                _note(connection, actor, detail)
+        if not removed:
+            return
+        done.removed += removed
+        for name, count in noted.items():
+            done.noted[name] = done.noted.get(name, 0) + count
+        yield done
+
+
+def _batch(
+    connection: Connection, what: Due, keep: Keep | None, most: int
+) -> tuple[int, dict[str, int]]:
+    parameters: dict[str, Any] = {"before": what.before, "most": most}
+    noted: dict[str, int] = {}
+    if what.kind.take is not None:
+        rows = connection.execute(text(what.kind.take), parameters).mappings().all()
+        noted = keep(rows) if keep and rows else {}
+        parameters = {"ids": [str(row["id"]) for row in rows]}
+    removed = connection.execute(text(what.kind.remove), parameters)
+    if what.kind.name == "audit":
+        return int(removed.scalar_one()), noted
+    return len(removed.all()), noted
+
+
+def _note(connection: Connection, actor: str, detail: dict[str, Any]) -> None:
+    connection.execute(insert(audit_log).values(actor=actor, action=ACTION, detail=detail))
