@@ -32,10 +32,17 @@ def upgrade(url: URL) -> None:
 
 
 def is_current(engine: Engine) -> bool:
-    """Whether the database has every migration that this code knows, and no other."""
-    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    """Whether the database has every migration that this code knows.
+
+    One that it does not know is a later version's: during an upgrade the old code goes on, since
+    migrations only add what it may ignore.
+    """
+    known = [
+        each.revision for each in ScriptDirectory.from_config(alembic_config()).walk_revisions()
+    ]
     with translated_errors(), engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() == head
+        found = MigrationContext.configure(connection).get_current_revision()
+    return found is not None and (found == known[0] or found not in known)
 
 
 @click.group()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,16 +22,17 @@ from producer.publisher import make_publisher
 from producer.relay import relay_lane
 from producer.sweeper import forget_texts, sweep
 from producer.webhook_process import WebhookProcess
-from shared.contracts import Lane
+from shared.contracts import Lane, Status
 from shared.database import make_engine, transaction
 from shared.errors import StoreError
 from shared.settings import Settings
-from shared.tables import metadata
+from shared.tables import audit_log, llm_calls, metadata
 from tests.dashboard_pages import Person, Store, add_user
 from tests.integration.intake_parts import Portal, change, new_key, open_app, rows
 from tests.services import PostgresForTests, eventually
 from tests.worker_process import SURE, UNSURE
 from tests.worker_stack import Workers
+from workers.retention.removal import due, remove
 
 pytestmark = pytest.mark.integration
 
@@ -196,6 +198,39 @@ def test_running_the_file_again_takes_back_what_left_it(
 
     with pytest.raises(StoreError, match="42501"):
         run_as("relay", "SELECT * FROM users")
+
+
+def test_what_is_old_goes_under_the_role_of_retention(
+    engine: Engine, as_role: As, store: Store
+) -> None:
+    old = store.labelled(minutes_ago=400 * 24 * 60)
+    store.label(old)
+    call = {"model": "m", "prompt_version": "1", "outcome": "ok", "messages": 1, "latency_ms": 1.0}
+    store.add(llm_calls, **call)
+    store.add(audit_log, actor="ada", action="signed_in")
+    later = datetime.now(UTC) + timedelta(days=400)
+    own = replace(
+        as_role("retention"),
+        **dict.fromkeys(
+            ("keep_messages_days", "keep_labels_days", "keep_calls_days", "keep_audit_days"), 100.0
+        ),
+    )
+    made = make_engine(own, "tests")
+
+    removed = {
+        what.kind.name: [done.removed for done in remove(made, what, "tests")]
+        for what in due(made, own, later)
+        if what.kind.name != "audit"
+    }
+    store.status(old, Status.DONE)
+    (messages, *_, audit) = due(made, own, later)
+    removed["done"] = [done.removed for done in remove(made, messages, "tests")]
+
+    assert removed == {"messages": [], "labels": [1], "calls": [1], "done": [1]}
+    # Not old enough by the database's own clock, whatever the caller says.
+    with pytest.raises(StoreError, match="kept for 90 days"):
+        list(remove(made, audit, "tests"))
+    made.dispose()
 
 
 def test_every_table_is_some_roles_business() -> None:
