@@ -6,7 +6,24 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from dashboard import facets, operations_queries, queries
+from dashboard.filters import Filters, Show
+from shared.database import transaction
+from shared.taxonomy import Taxonomy
 from tests.whole import Whole
+
+#: What a page calls an open message's place, and the rows of the table that stand there.
+_PLACES = {
+    "show:open": "status <> 'done'",
+    "show:processing": "status IN ('queued', 'escalated')",
+    "show:labelled": "status = 'labelled'",
+    "show:needs_review": "status = 'needs_review'",
+    "urgency:emergent": "status <> 'done' AND urgency_rank = 0",
+    "urgency:urgent": "status <> 'done' AND urgency_rank = 1",
+    "urgency:routine": "status <> 'done' AND urgency_rank = 2",
+    "unread": "status <> 'done' AND first_read_at IS NULL",
+}
+_LINES_AT_ONCE = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +71,77 @@ def wrong(whole: Whole, accepted: list[str]) -> list[str]:
             "array_position(ARRAY['emergent', 'urgent', 'routine'], f->>'urgency') - 1 "
             "< m.urgency_rank)",
         ),
+        *_shown(whole),
+    ]
+
+
+def _shown(whole: Whole) -> list[str]:
+    """Where the dashboard tells other numbers than the tables."""
+    columns = ", ".join(
+        f'count(*) FILTER (WHERE {rows}) AS "{name}"' for name, rows in _PLACES.items()
+    )
+    [there] = whole.rows(f"SELECT {columns} FROM messages")  # noqa: S608  our own words
+    reasons = whole.rows(
+        "SELECT status_reason AS name, count(*) AS n FROM messages "
+        "WHERE status = 'needs_review' GROUP BY 1 ORDER BY 2 DESC LIMIT 12"
+    )
+    tiers = whole.rows(
+        "SELECT tier AS name, count(*) AS n FROM labels WHERE NOT provisional GROUP BY 1"
+    )
+    taxonomy = Taxonomy.load()
+    with transaction(whole.engine) as connection:
+        above = facets.count(queries.facets(connection), taxonomy)
+        found = operations_queries.read(connection, ("failures", "tiers"))
+    return [
+        *_differing("above the list", there._asdict(), {n: above[n] for n in _PLACES}),
+        *_differing(
+            "reasons of failures",
+            {row.name: row.n for row in reasons},
+            {row["reason"]: row["messages"] for row in found["failures"]},
+        ),
+        *_differing(
+            "labels per tier",
+            {row.name: row.n for row in tiers},
+            {row["tier"]: row["labels"] for row in found["tiers"]},
+        ),
+        *_listed(whole, taxonomy),
+    ]
+
+
+def _differing(what: str, there: dict[str, int], shown: dict[str, int]) -> list[str]:
+    return [
+        f"the dashboard says {shown.get(name, 0)} and not {there.get(name, 0)} ({what}): {name}"
+        for name in sorted({*there, *shown})
+        if there.get(name, 0) != shown.get(name, 0)
+    ]
+
+
+def _listed(whole: Whole, taxonomy: Taxonomy) -> list[str]:
+    """Turn all pages of the worklist, and look for messages that stand there never, or twice."""
+    listed: list[str] = []
+    place = None
+    with transaction(whole.engine) as connection:
+        while True:
+            page = queries.worklist(
+                connection,
+                Filters(show=Show.OPEN),
+                taxonomy,
+                user="books",
+                after=place,
+                limit=_LINES_AT_ONCE,
+            )
+            listed += [str(row["id"]) for row in page[:_LINES_AT_ONCE]]
+            if len(page) <= _LINES_AT_ONCE:
+                break
+            last = page[_LINES_AT_ONCE - 1]
+            place = queries.Place(
+                rank=last["urgency_rank"], received_at=last["received_at"], id=last["id"]
+            )
+    there = {str(row.id) for row in whole.rows("SELECT id FROM messages WHERE status <> 'done'")}
+    twice = len(listed) - len(set(listed))
+    return [
+        *(f"not on the worklist: {each}" for each in sorted(there - set(listed))[:5]),
+        *([f"{twice} messages stand on the worklist twice"] if twice else []),
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import Engine
 
+from dashboard import queries
 from shared.ids import new_message_id
 from tests.faults.books import wrong
 from tests.whole import Whole
@@ -63,6 +64,19 @@ def test_each_thing_that_is_wrong_is_found(
     whole.change(statement, **({"id": message_id} if ":id" in statement else {}))
 
     assert any(words in each for each in wrong(whole, [message_id]))
+
+
+def test_a_dashboard_that_counts_otherwise_is_found(
+    good: tuple[Whole, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, message_id = good
+    for name, forgetful in (("facets", lambda _: []), ("worklist", lambda *_, **__: [])):
+        monkeypatch.setattr(queries, name, forgetful)
+
+    found = wrong(whole, [message_id])
+
+    assert any("says 0 and not 1 (above the list): show:labelled" in each for each in found)
+    assert f"not on the worklist: {message_id}" in found
 
 
 def test_a_message_accepted_as_two_is_found(good: tuple[Whole, str]) -> None:
