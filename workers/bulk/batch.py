@@ -139,8 +139,8 @@ def collect(
     written = folder.read(_WRITTEN)
     if written is None:
         raise InvalidInput(
-            f"{job.output} asked nothing by batch files. Begin with "
-            "`carelane bulk INPUT OUTPUT --ambiguous batch-files`."
+            f"{job.output} has no request files yet: its run was ended before. Go on with the "
+            "command that began it."
         )
     found = Collected()
     known = {line.strip() for line in folder.journal(_COLLECTED)}

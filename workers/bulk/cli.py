@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -144,6 +145,7 @@ def run(
     )
     count = processes or os.cpu_count() or 1
     runner = make_engine(engine, count)
+    _check_ahead(settings, job)
     folder = open_folder(output)
     with folder.alone():
         asker = _asker(settings, folder, llm_concurrency, max_usd) if job.ambiguous == LLM else None
@@ -166,6 +168,14 @@ def run(
     _tell(report, output, names)
 
 
+def _check_ahead(settings: Settings, job: Job) -> None:
+    """What would only be missed after hours."""
+    if job.ambiguous == LLM:
+        settings.require("openai_api_key")
+    if job.format == "parquet":
+        import_module("workers.bulk.parquet")
+
+
 def _tell(report: Mapping[str, Any], output: str, names: Sequence[str] = ()) -> None:
     """Print the report; ends the process where rows were rejected."""
     for line in in_words(report):
@@ -180,6 +190,8 @@ def _tell(report: Mapping[str, Any], output: str, names: Sequence[str] = ()) -> 
             )
     if report["rejected"]:
         click.echo(f"Rejected rows, by line: {output.rstrip('/')}/{REJECTS_NAME}", err=True)
+        if not report["messages"]:
+            click.echo("No row held a message: look at --field and --input-format.", err=True)
         sys.exit(1)
 
 
@@ -199,8 +211,13 @@ def collect_command(output: str, results: tuple[str, ...], give_up: bool) -> Non
     if not results and not give_up:
         raise click.UsageError("name the result files, or --give-up")
     folder = open_folder(output)
+    manifest = _begun(folder, output)
+    if manifest.job.ambiguous != BATCH_FILES:
+        raise InvalidInput(
+            f"{output} asked nothing by batch files. Begin with `carelane bulk INPUT OUTPUT "
+            "--ambiguous batch-files`."
+        )
     with folder.alone():
-        manifest = _begun(folder, output)
         found = collect(
             folder,
             replace(manifest.job, output=output),

@@ -40,6 +40,8 @@ _LOOK_EVERY_S: Final = 1.0
 #: What a process's place in the shared table says before its first line.
 _LOADING: Final = 0
 
+_GOES_ON: Final = "The same command goes on where this stopped."
+
 OnRows = Callable[[int], object]
 
 
@@ -128,7 +130,7 @@ class LocalEngine:
             raise EngineError(
                 f"the process at work on {part.name} (from line {part.line + 1}) ended "
                 f"{_PART_TRIES} times, at different lines: look for the kernel's out-of-memory "
-                "killer, and try fewer --processes. The same command goes on where this stopped."
+                f"killer, and try fewer --processes. {_GOES_ON}"
             )
         worker.part = part
         worker.line, worker.since_s = self._lines[2 * worker.slot], time.monotonic()
@@ -225,6 +227,9 @@ def _work(
             pipe.send("")
         except CarelaneError as error:
             pipe.send(str(error))
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            pipe.send(f"{part.name}: {error.filename or job.output}: {reason}. {_GOES_ON}")
 
 
 def _end_with_parent() -> None:

@@ -126,7 +126,7 @@ class LocalFolder:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the folder: a second run in it is refused. The lock ends with the process."""
-        self._path.mkdir(parents=True, exist_ok=True)
+        _translated(str(self._path), lambda: self._path.mkdir(parents=True, exist_ok=True))
         with (self._path / ".lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -260,4 +260,4 @@ def _translated(address: str, work: Callable[[], T]) -> T:
         return work()
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
-        raise InvalidInput(f"{address} cannot be read: {reason}.") from error
+        raise InvalidInput(f"{address} cannot be opened: {reason}.") from error

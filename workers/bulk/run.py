@@ -65,8 +65,6 @@ def begin(
 def _refuse_mixing(job: Job) -> None:
     """A folder with other things in it is somebody's."""
     folder = Path(job.output)
-    if folder.exists() and not folder.is_dir():
-        raise InvalidInput(f"{folder} is a file; the output is a folder. Name another one.")
     if folder.is_dir() and not (folder / "manifest.json").exists():
         others = [each.name for each in folder.iterdir() if each.name not in (".lock", ".tmp")]
         if others:
