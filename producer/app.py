@@ -18,7 +18,7 @@ from producer.limits import Backlog, Rates
 from producer.openapi import document
 from producer.portal import portal
 from producer.validation import Limits
-from shared import logs, metrics, metrics_server
+from shared import logs, metrics, metrics_server, tracing
 from shared.database import make_engine
 from shared.red_flags import RedFlags
 from shared.settings import Settings
@@ -40,6 +40,7 @@ def create_app(
         settings = Settings.from_env(os.environ)
         logs.configure("intake", settings.log_level)
     metrics.start(settings)
+    tracing.start(settings, "intake")
     engine = make_engine(settings, "carelane intake", pool_size=_POOL_SIZE)
     door = Door(
         settings=settings,

@@ -12,7 +12,7 @@ from producer import keys as api_keys
 from producer import sweeper as sweeping
 from producer.publisher import make_publisher
 from producer.relay import Relay
-from shared import logs, metrics_server
+from shared import logs, metrics_server, tracing
 from shared.contracts import CHANNEL_OUTBOX
 from shared.database import make_engine, transaction
 from shared.notify import Listener
@@ -79,6 +79,7 @@ def relay() -> None:
     """Move accepted messages to the queues until stopped; run as many as you like."""
     settings = Settings.from_env(os.environ)
     logs.configure("relay", settings.log_level)
+    tracing.start(settings, "relay")
     metrics_server.begin(settings)
     Relay(
         make_engine(settings, "carelane relay", pool_size=1),

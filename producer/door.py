@@ -14,6 +14,7 @@ from producer.intake import Intake, Result
 from producer.limits import Backlog, Rates
 from producer.problems import Problem
 from producer.validation import Checked, Limits
+from shared import tracing
 from shared.database import transaction
 from shared.settings import Settings
 from shared.taxonomy import Taxonomy
@@ -91,7 +92,8 @@ def take(source: str, checked: Checked) -> Result:
             f"more than {door.settings.max_messages_per_minute:,} messages a minute from {source}",
             wait_s,
         )
-    return door.intake.take(source, checked.drafts)
+    with tracing.root("intake", request.headers.get("traceparent")):
+        return door.intake.take(source, checked.drafts)
 
 
 def _is_one_in_danger(checked: Checked, intake: Intake) -> bool:

@@ -5,6 +5,7 @@ When this returns, what it calls accepted is committed. Nothing here knows HTTP.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -14,10 +15,12 @@ from sqlalchemy import Engine
 
 from producer import store
 from producer.validation import Draft, Refusal
-from shared import metrics
+from shared import logs, metrics, tracing
 from shared.database import transaction
 from shared.ids import new_message_id
 from shared.red_flags import RedFlag
+
+logger = logging.getLogger(__name__)
 
 #: From so many messages on, a look at what is known first costs less than it saves.
 _BULK: Final = 100
@@ -75,12 +78,15 @@ class Intake:
             if draft.external_id not in known
         ]
         with transaction(self._engine) as connection:
-            inserted = store.insert(connection, source, candidates)
+            parent = tracing.current() if len(candidates) <= tracing.MOST_TRACED else None
+            inserted = store.insert(connection, source, candidates, trace_parent=parent)
             others = [c.draft.external_id for c in candidates if c.id not in inserted]
             known |= store.find_known(connection, source, others)
         flagged = sum(bool(c.red_flags) for c in candidates if c.id in inserted)
         metrics.ACCEPTED.inc(flagged, flagged="yes")
         metrics.ACCEPTED.inc(len(inserted) - flagged, flagged="no")
+        ids = [c.id for c in candidates if c.id in inserted]
+        logs.with_ids(logger, "accepted", ids, source=source)
         new = {c.draft.index: c.id for c in candidates if c.id in inserted}
         return _settle(drafts, new, known)
 

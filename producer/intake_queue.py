@@ -25,7 +25,7 @@ from producer.cli import stop_on_signals
 from producer.intake import Intake
 from producer.keys import check_source_name
 from producer.validation import Draft, Limits, Refusal, check_rows, parse_body
-from shared import logs, metrics, metrics_server
+from shared import logs, metrics, metrics_server, tracing
 from shared.contracts import intake_queue_name
 from shared.database import make_engine, transaction
 from shared.errors import InvalidInput, QueueUnavailable, StoreError, StoreUnavailable
@@ -151,7 +151,8 @@ class IntakeQueue:
             (letter, draft) for letter in letters for draft in letter.drafts
         ]
         drafts = [replace(draft, index=place) for place, (_, draft) in enumerate(owners)]
-        result = self._intake.take(self._source, drafts)
+        with tracing.root("intake queue"):
+            result = self._intake.take(self._source, drafts)
         conflicts: dict[str, list[str]] = {}
         for refusal in result.conflicts:
             letter, draft = owners[refusal.index]
@@ -266,6 +267,7 @@ def command(queue: str | None, source: str) -> None:
     settings = Settings.from_env(os.environ)
     logs.configure("intake-queue", settings.log_level)
     metrics_server.begin(settings)
+    tracing.start(settings, "intake-queue")
     check_source_name(source)
     engine = make_engine(settings, "carelane intake-queue", pool_size=1)
     consumer = IntakeQueue(

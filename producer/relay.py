@@ -18,7 +18,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, text
 
 from producer.publisher import TASKS_PER_CALL, QueuePublisher
-from shared import metrics
+from shared import logs, metrics, tracing
 from shared.contracts import Lane
 from shared.database import transaction
 from shared.errors import QueueError, StoreError
@@ -81,9 +81,11 @@ def relay_lane(engine: Engine, publisher: QueuePublisher, lane: Lane) -> Step:
         StoreError: the database failed; what was sent meanwhile will go again.
     """
     with transaction(engine) as connection:
+        started_ns = time.time_ns()
         claimed = _claim(connection, lane)
         if not claimed:
             return Step()
+        parents = tracing.parents(connection, [row.message_id for row in claimed])
         chunks = [
             claimed[start : start + lane.chunk] for start in range(0, len(claimed), lane.chunk)
         ]
@@ -95,6 +97,15 @@ def relay_lane(engine: Engine, publisher: QueuePublisher, lane: Lane) -> Step:
     metrics.SENT.inc(len(sent), lane=lane.value)
     for row in sent:
         metrics.OUTBOX_SECONDS.observe(row.waited_s, lane=lane.value)
+        tracing.record(
+            "relay",
+            parents.get(row.message_id),
+            started_ns,
+            message_id=str(row.message_id),
+            lane=lane.value,
+            waited_s=row.waited_s,
+        )
+    logs.with_ids(logger, "sent to queue", [row.message_id for row in sent], lane=lane.value)
     return Step(sent=len(sent), left=len(claimed) - len(sent))
 
 

@@ -55,8 +55,10 @@ _INSERT = text(
     """
     WITH new AS (
         INSERT INTO messages
-            (id, source, external_id, patient_ref, sender, text, red_flags, urgency_rank)
-        SELECT id, :source, external_id, patient_ref, sender, text, red_flags::jsonb, urgency_rank
+            (id, source, external_id, patient_ref, sender, text, red_flags, urgency_rank,
+             trace_parent)
+        SELECT id, :source, external_id, patient_ref, sender, text, red_flags::jsonb, urgency_rank,
+               CAST(:trace_parent AS text)
         FROM unnest(
             CAST(:ids AS uuid[]), CAST(:external_ids AS text[]), CAST(:patient_refs AS text[]),
             CAST(:senders AS text[]), CAST(:texts AS text[]), CAST(:red_flags AS text[]),
@@ -80,7 +82,13 @@ _FIND_KNOWN = text(
 )
 
 
-def insert(connection: Connection, source: str, candidates: Sequence[Candidate]) -> frozenset[UUID]:
+def insert(
+    connection: Connection,
+    source: str,
+    candidates: Sequence[Candidate],
+    *,
+    trace_parent: str | None = None,
+) -> frozenset[UUID]:
     """Insert those that are new, each with its outbox row; wake relays and dashboards.
 
     Returns the ids of the new ones.
@@ -91,6 +99,7 @@ def insert(connection: Connection, source: str, candidates: Sequence[Candidate])
     rows = sorted(candidates, key=lambda candidate: candidate.draft.external_id)
     parameters = {
         "source": source,
+        "trace_parent": trace_parent,
         "fast": Lane.FAST.value,
         "priority": Lane.PRIORITY.value,
         "ids": [str(row.id) for row in rows],

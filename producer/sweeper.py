@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 
-from shared import metrics
+from shared import logs, metrics
 from shared.contracts import Lane, Status
 from shared.database import transaction
 from shared.errors import StoreError
@@ -176,6 +176,8 @@ def _round(engine: Engine, settings: Settings) -> bool:
             "messages had waited too long",
             extra={"sent_again": len(done.sent_again), "given_up": len(done.given_up)},
         )
+        logs.with_ids(logger, "sent again", done.sent_again)
+        logs.with_ids(logger, "given up", done.given_up)
     # Given up are few and final; full rounds of them follow each other. Sent again are not
     # hurried: see _PER_ROUND.
     return len(done.given_up) == _PER_ROUND

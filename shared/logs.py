@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -25,6 +25,17 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 #: Celery hangs a failed task's error and traceback here; foreign error texts may quote their input.
 _QUOTING = frozenset({"data"})
 _about: ContextVar[UUID | None] = ContextVar("message_id", default=None)
+
+
+#: Ids on one line of a log.
+_IDS_PER_LINE = 100
+
+
+def with_ids(logger: logging.Logger, event: str, ids: Sequence[UUID], **extra: Any) -> None:
+    """Log an event of many messages so that each can be found by its id: so many ids a line."""
+    for start in range(0, len(ids), _IDS_PER_LINE):
+        part = [str(each) for each in ids[start : start + _IDS_PER_LINE]]
+        logger.info(event, extra={"messages": len(part), **extra, "message_ids": part})
 
 
 @contextmanager

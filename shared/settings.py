@@ -454,6 +454,12 @@ class Settings:
         None,
         secret=True,
     )
+    # Traces
+    otlp_endpoint: str | None = _setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "Where traces are sent (OTLP over HTTP), e.g. http://collector:4318. Unset: none are made.",
+        None,
+    )
     # All processes
     log_level: str = _setting(
         "CARELANE_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR. No level logs message text.", "INFO"

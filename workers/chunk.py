@@ -162,7 +162,7 @@ class Claims:
         ]
         logger.error("message given up", extra={"message_id": claim.rows[0].id})
         written = settle(self._engine, self._patience, claim.owner, self._status, outcomes)
-        counting.settled(claim.rows, outcomes, written, datetime.now(UTC))
+        counting.settled(claim.rows, outcomes, written, datetime.now(UTC), self._status)
 
 
 def settle(

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shared import logs, metrics, metrics_server
-from shared.contracts import Lane
+from shared import logs, metrics, metrics_server, tracing
 from shared.database import make_engine
 from shared.settings import Settings
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from workers.liveness import Liveness
-    from workers.runtime import Build
+    from workers.runtime import Build, Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +73,12 @@ def run(kind: str, settings: Settings, concurrency: int, build: Build | None = N
         urls = wait_for_queues(settings, LANES[kind], SystemClock(), _QUEUE_WAIT_S)
     app = make_app(settings, kind, urls)
     failed = mmap.mmap(-1, 1)  # shared with the children, which set it
-    _set_up_children(partial(build or BUILDERS[kind], settings, urls), kind, failed)
+
+    def build_here() -> Runtime:
+        tracing.start(settings, f"worker-{kind}")  # its thread would not survive a fork
+        return (build or BUILDERS[kind])(settings, urls)
+
+    _set_up_children(build_here, kind, failed)
     worker_ready.connect(lambda **_: metrics_server.serve(settings), weak=False)
     code = _start(app, kind, concurrency, _liveness(kind, settings, version))
     # To a supervisor, 0 is a worker that was told to stop; this one is to be started again.

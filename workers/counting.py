@@ -1,4 +1,4 @@
-"""What the tiers count for Prometheus, from what they know anyway."""
+"""What the tiers count for Prometheus, and the spans of their work, from what they know anyway."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from shared import metrics
+from shared import metrics, tracing
 from shared.contracts import Status, Tier
 from workers.settlement import Outcome
 from workers.store import Claimed
@@ -22,14 +22,19 @@ def claimed(rows: Sequence[Claimed], status: Status) -> None:
 
 
 def settled(
-    rows: Sequence[Claimed], outcomes: Sequence[Outcome], written: Collection[UUID], now: datetime
+    rows: Sequence[Claimed],
+    outcomes: Sequence[Outcome],
+    written: Collection[UUID],
+    now: datetime,
+    status: Status,
 ) -> None:
-    """Messages were settled, or passed on to the next tier."""
-    received_at = {row.id: row.received_at for row in rows}
+    """Messages that waited in `status` were settled, or passed on to the next tier."""
+    claimed_by_id = {row.id: row for row in rows}
     for each in outcomes:
         if each.id not in written:
             continue
-        label = each.label
+        row, label = claimed_by_id[each.id], each.label
+        _trace(row, each, status)
         if label is not None and label.latency_ms is not None:
             metrics.TIER_SECONDS.observe(label.latency_ms / 1000, tier=label.tier.value)
         if each.status is Status.ESCALATED:
@@ -38,12 +43,31 @@ def settled(
         final = label is not None and each.status is Status.LABELLED
         tier = label.tier.value if label is not None and final else "none"
         urgency = label.urgency.value if label is not None else "none"
-        seconds = (now - received_at[each.id]).total_seconds()
+        seconds = (now - row.received_at).total_seconds()
         metrics.SETTLE_SECONDS.observe(seconds, tier=tier, urgency=urgency)
         if final:
             metrics.LABELS.inc(tier=tier)
         else:
             metrics.NEEDS_REVIEW.inc(reason=each.reason or "unknown")
+
+
+def _trace(row: Claimed, outcome: Outcome, status: Status) -> None:
+    label = outcome.label
+    took = None
+    if label is not None and label.latency_ms is not None:
+        took = ("llm call" if label.tier is Tier.LLM else "small model", label.latency_ms)
+    tracing.record(
+        f"{_tier_of(status)} worker",
+        row.trace_parent,
+        row.claimed_ns,
+        inner=took,
+        message_id=str(row.id),
+        status=outcome.status.value,
+        reason=outcome.reason or "",
+        label_by=label.tier.value if label is not None else "",
+        attempt=row.attempts,
+        waited_s=row.waited_s,
+    )
 
 
 def _tier_of(status: Status) -> str:

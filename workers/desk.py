@@ -241,7 +241,8 @@ class Desk:
         written = settle(
             self._runtime.engine, self._patience(), self._claim.owner, Status.ESCALATED, [outcome]
         )
-        counting.settled([row], [outcome], written, self._runtime.clock.now())
+        now = self._runtime.clock.now()
+        counting.settled([row], [outcome], written, now, Status.ESCALATED)
         self._open.pop(row.id, None)
 
     def _give_back(self) -> None:

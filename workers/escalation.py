@@ -69,6 +69,7 @@ def _settle(claim: Claim, delivery: Delivery, lane: LlmLane, runtime: Runtime) -
         "chunk asked",
         extra={
             "messages": len(claim.rows),
+            "message_ids": [str(row.id) for row in claim.rows],
             **desk.counts,
             "duration_ms": round((runtime.clock.monotonic_s() - started_s) * 1000),
         },

@@ -6,8 +6,9 @@ so a late or repeated delivery, a person's decision and a lease taken over all c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -39,6 +40,9 @@ class Claimed:
     attempts: int  # claims so far in this tier, this one included
     received_at: datetime
     waited_s: float = 0.0  # since it was enqueued
+    trace_parent: str | None = None  # where its trace hangs; None: not traced
+    claimed_ns: int = field(default_factory=time.time_ns)
+    before: str | None = None  # the claim that had it before, and ended without a word
     cache_key: str | None = None  # worked out after the claim
 
 
@@ -68,14 +72,14 @@ def claim(
     # One's own: the first try's commit may have gone through though its answer was lost.
     mine = m.lease_owner == owner
     free = or_(m.lease_until.is_(None), m.lease_until < func.now(), mine)
-    wanted = select(m.id).where(m.id.in_(ids), m.status == status, free)
+    wanted = select(m.id, m.lease_owner).where(m.id.in_(ids), m.status == status, free)
     if tried_below is not None:
         wanted = wanted.where(or_(m.attempts < tried_below, mine))
     # Locked in one order: two workers with overlapping chunks never wait for each other.
     locked = wanted.order_by(m.id).with_for_update(skip_locked=True).cte("locked")
     rows = connection.execute(
         update(messages)
-        .where(m.id.in_(select(locked.c.id)))
+        .where(m.id == locked.c.id)
         .values(
             lease_owner=owner,
             lease_until=func.now() + timedelta(seconds=lease_s),
@@ -86,9 +90,11 @@ def claim(
             m.text,
             m.red_flags,
             m.attempts,
+            m.trace_parent,
             # One that was run again has its time again.
             func.greatest(m.received_at, m.rerun_at).label("received_at"),
             func.extract("epoch", func.clock_timestamp() - m.enqueued_at).label("waited_s"),
+            locked.c.lease_owner.label("before"),
         )
     )
     return [
@@ -99,6 +105,8 @@ def claim(
             attempts=row.attempts,
             received_at=row.received_at,
             waited_s=float(row.waited_s),
+            trace_parent=row.trace_parent,
+            before=None if row.before == owner else row.before,
         )
         # UUIDv7: oldest first.
         for row in sorted(rows, key=lambda each: each.id)

@@ -49,7 +49,7 @@ def _settle(claim: Claim, runtime: Runtime, patience: Patience) -> None:
     judged = [outcome for row in rows if (outcome := _outcome(row, runtime)) is not None]
     outcomes = given_up + cached + judged
     written = settle(runtime.engine, patience, claim.owner, Status.QUEUED, outcomes)
-    counting.settled(claim.rows, outcomes, written, runtime.clock.now())
+    counting.settled(claim.rows, outcomes, written, runtime.clock.now(), Status.QUEUED)
     # Red-flagged messages are left out: eyes are on them anyway.
     plain = {row.id for row in claim.rows if not row.red_flags}
     _note_checks(outcomes, plain & set(written), runtime)
@@ -61,6 +61,7 @@ def _settle(claim: Claim, runtime: Runtime, patience: Patience) -> None:
         "chunk labelled",
         extra={
             "messages": len(claim.rows),
+            "message_ids": [str(row.id) for row in claim.rows],
             "written": len(written),
             "failed": len(failed),
             "escalated": sum(each.status is Status.ESCALATED for each in outcomes),
