@@ -122,7 +122,7 @@ test-unit: $(VENVS)/test/.installed ## Unit tests: no network, no services
 	$(TEST)/python -m pytest tests/unit
 
 .PHONY: test-integration
-test-integration: $(VENVS)/test/.installed $(VENVS)/localstack/.locked ## Against real Postgres and LocalStack
+test-integration: $(VENVS)/test/.installed $(VENVS)/localstack/.locked brokers ## Against real Postgres and LocalStack
 	$(TEST)/python -m pytest -n 3 --dist loadfile tests/integration
 
 .PHONY: test-e2e
@@ -146,6 +146,18 @@ browser:
 	    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium; \
 	  else \
 	    echo "The browser tests need Chromium. On Debian: sudo apt-get install chromium" >&2; exit 1; \
+	  fi; }
+
+# Without them, and without the right to install them, the tests on these brokers are skipped.
+.PHONY: brokers
+brokers:
+	@command -v redis-server >/dev/null && [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing Debian's rabbitmq-server and redis-server for the broker tests ..."; \
+	    apt-get update -q && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+	      apt-get install -y -q --no-install-recommends rabbitmq-server redis-server; \
+	  else \
+	    echo "No RabbitMQ or Redis: their tests are skipped. On Debian: sudo make brokers" >&2; \
 	  fi; }
 
 .PHONY: lint

@@ -16,11 +16,12 @@ from uuid import UUID, uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 from celery import Celery
-from kombu.exceptions import OperationalError
 from kombu.serialization import dumps
 
+from shared.broker_queues import connect, translated
+from shared.brokers import Broker, broker_of, lane_queue, sending_options
 from shared.contracts import Lane, queue_name
-from shared.errors import QueueError, QueueMisconfigured, QueueUnavailable, SettingsError
+from shared.errors import QueueError, QueueMisconfigured, QueueUnavailable
 from shared.queues import sqs_client
 from shared.settings import Settings
 
@@ -51,9 +52,9 @@ class QueuePublisher(Protocol):
 
 def make_publisher(settings: Settings) -> QueuePublisher:
     """The publisher for the broker that the settings name. Make it after any fork."""
-    if settings.broker_url:
-        return CeleryPublisher(settings)
-    return SqsPublisher(sqs_client(settings), settings)
+    if broker_of(settings) is Broker.SQS:
+        return SqsPublisher(sqs_client(settings), settings)
+    return CeleryPublisher(settings)
 
 
 class Envelopes:
@@ -145,41 +146,42 @@ class CeleryPublisher:
     """Celery's own sending, one task a message, for brokers other than SQS."""
 
     def __init__(self, settings: Settings) -> None:
-        self._prefix = settings.queue_prefix
-        url = settings.require("broker_url")
-        self._app = _bare_app(url)
-        try:
-            self._app.connection_for_write().get_transport_cls()
-        except (ImportError, AttributeError, KeyError) as error:
-            # kombu says it in each of these ways.
-            raise SettingsError(
-                f"CARELANE_BROKER_URL begins with {url.partition(':')[0]}:, and kombu has no such "
-                "transport here; install the Python package that it needs "
-                "(e.g. redis, azure-servicebus)"
-            ) from error
+        self._settings = settings
+        self._connection = connect(settings)
+        self._app = _bare_app(settings.require("broker_url"))
+        self._app.conf.update(
+            broker_transport_options=sending_options(settings),
+            task_queues=[lane_queue(settings, lane) for lane in Lane],
+            task_default_queue=queue_name(settings.queue_prefix, Lane.FAST),
+            task_default_exchange="",
+            task_create_missing_queues=False,
+        )
 
     def publish(self, lane: Lane, chunks: Sequence[Chunk]) -> list[bool]:
         """See `QueuePublisher`."""
         taken: list[bool] = []
         for chunk in chunks:
             try:
-                self._app.send_task(
-                    lane.task,
-                    kwargs=_arguments(chunk),
-                    queue=queue_name(self._prefix, lane),
-                    retry=False,
-                    ignore_result=True,
-                )
-            except (OperationalError, OSError) as error:
+                with translated(self._settings, self._connection):
+                    self._send(lane, chunk)
+            except QueueError:
                 if not taken:
-                    # The text of kombu's error may hold the URL with its password.
-                    raise QueueUnavailable(
-                        "the broker of CARELANE_BROKER_URL cannot be reached now "
-                        f"({type(error).__name__})"
-                    ) from error
+                    raise
                 break
             taken.append(True)
         return taken + [False] * (len(chunks) - len(taken))
+
+    def _send(self, lane: Lane, chunk: Chunk) -> None:
+        self._app.send_task(
+            lane.task,
+            kwargs=_arguments(chunk),
+            queue=queue_name(self._settings.queue_prefix, lane),
+            # Only for logs and monitors, which need no ids a second time.
+            argsrepr="()",
+            kwargsrepr=f"{{'ids': {len(chunk)}}}",
+            retry=False,
+            ignore_result=True,
+        )
 
 
 def _bare_app(broker: str) -> Celery:
@@ -189,8 +191,6 @@ def _bare_app(broker: str) -> Celery:
         accept_content=["json"],
         task_ignore_result=True,
         broker_connection_timeout=2,
-        # Confirmed by RabbitMQ before the outbox row goes; other transports ignore it.
-        broker_transport_options={"confirm_publish": True},
     )
     return app
 

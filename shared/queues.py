@@ -19,6 +19,7 @@ import click
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
+from shared.brokers import Broker, broker_of
 from shared.contracts import Lane, dead_letter_queue_name, queue_name
 from shared.errors import QueueError, QueueMisconfigured, QueueUnavailable
 from shared.settings import Settings
@@ -236,8 +237,17 @@ def queues() -> None:
 
 @queues.command("create")
 def create_command() -> None:
-    """Make the queues of deploy/queues.yaml or bring them up to it; safe to run again."""
+    """Make the queues of deploy/queues.yaml or bring them up to it; safe to run again.
+
+    With CARELANE_BROKER_URL: make that broker's.
+    """
     settings = Settings.from_env(os.environ)
+    if broker_of(settings) is not Broker.SQS:
+        from shared import broker_queues
+
+        broker_queues.create(settings)
+        click.echo(f"queues {settings.queue_prefix}-*: as they should be on {broker_of(settings)}")
+        return
     changed = create_queues(settings)
     done = "created or updated" if changed else "already as they should be"
     click.echo(f"queues {settings.queue_prefix}-*: {done}")
@@ -246,7 +256,14 @@ def create_command() -> None:
 @queues.command("check")
 def check_command() -> None:
     """Say how each queue stands; fails when one is missing or would lose messages."""
-    for state in check_queues(Settings.from_env(os.environ)):
+    settings = Settings.from_env(os.environ)
+    if broker_of(settings) is not Broker.SQS:
+        from shared import broker_queues
+
+        for line in broker_queues.in_words(broker_queues.check(settings)):
+            click.echo(line)
+        return
+    for state in check_queues(settings):
         click.echo(
             f"{state.lane.value:9} waiting {state.waiting}, in flight {state.in_flight}, "
             f"dead {state.dead}; visibility {state.visibility_s} s, "

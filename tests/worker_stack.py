@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine, insert, select
 
 from localstack.stack import die_with_parent
-from producer.publisher import SqsPublisher
+from producer.publisher import make_publisher
 from shared.contracts import Lane
 from shared.database import transaction
 from shared.ids import new_message_id
@@ -58,7 +58,7 @@ class Clinic:
 
     def send(self, lane: Lane, ids: Sequence[UUID | str], times: int = 1) -> None:
         """Put one chunk in the lane's queue, `times` over."""
-        publisher = SqsPublisher(sqs_client(self.settings), self.settings)
+        publisher = make_publisher(self.settings)
         for _ in range(times):
             assert publisher.publish(lane, [ids]) == [True]  # type: ignore[list-item]
 

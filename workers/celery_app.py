@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from celery import Celery
 from kombu import Exchange, Queue
 
+from shared.brokers import Broker, broker_of, lane_queue, serving_options
 from shared.contracts import Lane, queue_name
 from shared.settings import Settings
 from workers import tasks
@@ -25,6 +26,11 @@ _PREFETCH: Final = {"fast": 2, "llm": 1}
 #: A chunk of the fast lane takes no longer than this, below the queues' visibility of 30 s.
 _LONGEST_CHUNK_S: Final = 25.0
 _TRANSPORT: Final = "workers.sqs_guard:Transport"
+#: Transports of ours, which deliver later what was turned away, and keep dead letters.
+_GUARDS: Final = {
+    Broker.RABBITMQ: "workers.rabbitmq_guard:Transport",
+    Broker.REDIS: "workers.redis_guard:Transport",
+}
 
 
 def make_app(settings: Settings, kind: str, queue_urls: Mapping[Lane, str]) -> Celery:
@@ -52,7 +58,7 @@ def make_app(settings: Settings, kind: str, queue_urls: Mapping[Lane, str]) -> C
         worker_enable_remote_control=False,
         worker_send_task_events=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        **_broker(settings, queue_urls),
+        **_broker(settings, kind, queue_urls),
     )
     tasks.register(app)
     return app
@@ -78,15 +84,26 @@ def _time_limits(settings: Settings, kind: str) -> dict[str, float]:
 
 
 def _queues(settings: Settings, lanes: Sequence[Lane]) -> list[Queue]:
+    if broker_of(settings) is not Broker.SQS:
+        return [lane_queue(settings, lane) for lane in lanes]
     names = [queue_name(settings.queue_prefix, lane) for lane in lanes]
     # Exchange and routing key as the relay writes them: kombu needs both to find the queue again
     # when it puts back what a killed child had in hand.
     return [Queue(name, Exchange(name, type="direct"), routing_key=name) for name in names]
 
 
-def _broker(settings: Settings, queue_urls: Mapping[Lane, str]) -> dict[str, Any]:
-    if settings.broker_url is not None:
-        return {"broker_url": settings.broker_url}
+def _broker(settings: Settings, kind: str, queue_urls: Mapping[Lane, str]) -> dict[str, Any]:
+    broker = broker_of(settings)
+    if broker is not Broker.SQS:
+        return {
+            "broker_url": settings.broker_url,
+            "broker_transport": _GUARDS.get(broker),
+            "broker_transport_options": serving_options(settings, LANES[kind]),
+            "broker_connection_max_retries": None,  # a broker that is away is waited for
+            "broker_heartbeat": 30,  # RabbitMQ only: a dead peer is seen after a minute
+            "task_default_exchange": "",  # leads to a queue by its name
+            "worker_consumer": "workers.consumer:Consumer",
+        }
     options: dict[str, Any] = {
         "region": settings.aws_region,
         "predefined_queues": {

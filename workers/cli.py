@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: How long a worker waits at start for an SQS that is away.
+#: How long a worker waits at start for a broker that is away.
 _QUEUE_WAIT_S = 60.0
 #: Deliveries in hand per LLM call in flight: what gathers for the next prompts.
 _IN_HAND = 2
@@ -68,9 +67,7 @@ def run(kind: str, settings: Settings, concurrency: int, build: Build | None = N
     metrics.start(settings)  # before the fork, so that the children count in the same folder
     # Before anything forks: a damaged bundle stops the process with a word, not its children.
     version = "" if build else model_version(kind, settings)
-    urls: Mapping[Lane, str] = {}
-    if settings.broker_url is None:
-        urls = wait_for_queues(settings, LANES[kind], SystemClock(), _QUEUE_WAIT_S)
+    urls = wait_for_queues(settings, LANES[kind], SystemClock(), _QUEUE_WAIT_S)
     app = make_app(settings, kind, urls)
     failed = mmap.mmap(-1, 1)  # shared with the children, which set it
 

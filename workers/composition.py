@@ -7,25 +7,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from botocore.exceptions import BotoCoreError, ClientError
 from celery.signals import task_postrun, task_prerun
 from sqlalchemy import Engine
 
-from shared.contracts import Explain, Lane, queue_name
+from shared.contracts import Explain, Lane
 from shared.database import make_engine
-from shared.errors import QueueUnavailable
-from shared.queues import sqs_client
 from shared.settings import Settings
 from shared.taxonomy import Taxonomy
 from workers.call_log import StoredCalls
 from workers.carrying_words import Scorer, answerer
 from workers.checks import Checker
-from workers.chunk import Delivery
 from workers.deid.deidentifier import Deidentifier
 from workers.escalation import LlmLane
 from workers.explainer import Explainer, Quiet
 from workers.fast_tier.watch import LiveTier
-from workers.heartbeat import ExtendDelivery, Heartbeat
+from workers.heartbeat import Heartbeat
+from workers.holding import extender
 from workers.label_cache import LabelCache
 from workers.lease import ProcessName
 from workers.llm_tier.agreement import Sampler
@@ -195,27 +192,6 @@ def label_cache(
         days=settings.llm_cache_days,
         most_entries=settings.llm_cache_entries,
     )
-
-
-def extender(settings: Settings, queue_urls: Mapping[Lane, str]) -> ExtendDelivery:
-    """ChangeMessageVisibility where the broker is SQS; nothing elsewhere."""
-    if settings.broker_url is not None:
-        return lambda delivery, seconds: None  # noqa: ARG005
-    client = sqs_client(settings)
-    urls = {queue_name(settings.queue_prefix, lane): url for lane, url in queue_urls.items()}
-
-    def extend(delivery: Delivery, seconds: int) -> None:
-        url = urls.get(delivery.queue or "")
-        if url is None or delivery.receipt is None:
-            return
-        try:
-            client.change_message_visibility(
-                QueueUrl=url, ReceiptHandle=delivery.receipt, VisibilityTimeout=seconds
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise QueueUnavailable(f"SQS: visibility not prolonged: {error}") from error
-
-    return extend
 
 
 #: Who builds the runtime of a kind of worker.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from shared import broker_queues
+from shared.brokers import Broker, broker_of
 from shared.contracts import Lane, queue_name
 from shared.errors import QueueMisconfigured, QueueUnavailable
 from shared.queues import QueueState, check_queues
@@ -15,13 +17,16 @@ logger = logging.getLogger(__name__)
 
 
 def usable_queues(settings: Settings, lanes: Sequence[Lane]) -> dict[Lane, str]:
-    """The URLs of the lanes' queues, in the lanes' order.
+    """The URLs of the lanes' queues, in the lanes' order; of SQS' queues only.
 
     Raises:
         QueueMisconfigured: a queue is missing, has no RedrivePolicy, or shows a message again
-            before its lease has run out.
-        QueueUnavailable: SQS cannot be reached.
+            before its lease has run out; or another broker's would lose messages.
+        QueueUnavailable: the broker cannot be reached.
     """
+    if broker_of(settings) is not Broker.SQS:
+        broker_queues.check(settings, lanes)
+        return {}
     states = {state.lane: state for state in check_queues(settings)}
     for lane in lanes:
         check_visibility(states[lane], settings)
@@ -45,7 +50,7 @@ def check_visibility(state: QueueState, settings: Settings) -> None:
 def wait_for_queues(
     settings: Settings, lanes: Sequence[Lane], clock: Clock, longest_s: float
 ) -> dict[Lane, str]:
-    """`usable_queues`, waiting `longest_s` for an SQS that is away."""
+    """`usable_queues`, waiting `longest_s` for a broker that is away."""
     until_s = clock.monotonic_s() + longest_s
     while True:
         try:
@@ -53,5 +58,5 @@ def wait_for_queues(
         except QueueUnavailable as error:
             if clock.monotonic_s() > until_s:
                 raise
-            logger.warning("SQS away, waiting", extra={"reason": str(error)})
+            logger.warning("broker away, waiting", extra={"reason": str(error)})
         clock.sleep(1.0)

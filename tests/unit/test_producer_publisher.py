@@ -163,6 +163,6 @@ def test_another_broker_gets_celerys_own_sending() -> None:
 
 def test_a_broker_without_its_python_package_is_refused_at_the_start() -> None:
     with pytest.raises(SettingsError, match="CARELANE_BROKER_URL") as caught:
-        make_publisher(replace(SETTINGS, broker_url="redis://:hunter2@127.0.0.1:1/0"))
+        make_publisher(replace(SETTINGS, broker_url="mongodb://:hunter2@127.0.0.1:1/0"))
 
     assert "hunter2" not in str(caught.value)

@@ -9,6 +9,8 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, text
 
+from shared import broker_queues
+from shared.brokers import Broker, broker_of
 from shared.contracts import (
     Lane,
     dead_letter_queue_name,
@@ -143,8 +145,8 @@ def _waiting(connection: Connection) -> Iterator[Finding]:
 
 def check_queues(settings: Settings) -> Iterator[Finding]:
     """Every queue: there, with a dead-letter queue, patient enough for the slowest task."""
-    if settings.broker_url is not None:
-        yield ok(_QUEUES, "another broker than SQS is set; nothing is checked about it")
+    if broker_of(settings) is not Broker.SQS:
+        yield from _other_broker(settings)
         return
     sqs = sqs_client(settings)
     prefix = settings.queue_prefix
@@ -177,6 +179,26 @@ def check_queues(settings: Settings) -> Iterator[Finding]:
                 _QUEUES,
                 f"{name}: {found.waiting} waiting, {found.in_flight} in flight, visibility "
                 f"{found.visibility_s} s, {found.max_receives} deliveries at most",
+            )
+
+
+def _other_broker(settings: Settings) -> Iterator[Finding]:
+    """What `carelane queues check` says, and dead letters."""
+    broker = broker_of(settings)
+    try:
+        found = broker_queues.check(settings)
+    except CarelaneError as error:
+        yield problem(
+            _QUEUES, str(error), "Look at CARELANE_BROKER_URL; `carelane queues create` makes them."
+        )
+        return
+    for line, each in zip(broker_queues.in_words(found), found, strict=True):
+        yield ok(_QUEUES, f"{broker}: {line}")
+        if each.dead:
+            yield warning(
+                _QUEUES,
+                f"{each.dead} dead letter(s) behind {queue_name(settings.queue_prefix, each.lane)}",
+                "Look at them with the broker's own tools; their messages are in Postgres.",
             )
 
 
