@@ -108,6 +108,11 @@ bench: $(VENVS)/runtime/.installed $(VENVS)/localstack/.locked $(VENVS)/bench/.b
 bench-cascade: $(VENVS)/runtime/.installed $(VENVS)/localstack/.locked ## What the LLM tier saves, measure by measure, on a simulated LLM; 30 minutes
 	$(RUNTIME)/python -m bench.cascade $(BENCH)
 
+.PHONY: bench-capacity
+bench-capacity: $(VENVS)/bench-tools/.installed $(VENVS)/localstack/.locked ## A model of the whole path: measured, checked, then ten million messages a day; 10 idle minutes
+	$(VENVS)/bench-tools/bin/python -m bench.capacity measure $(BENCH)
+	$(VENVS)/bench-tools/bin/python -m bench.capacity plan
+
 .PHONY: bench-bulk
 bench-bulk: $(VENVS)/bulk/.installed $(VENVS)/training/.locked ## carelane bulk by every engine against transformers.pipeline; hours, see bench/README.md
 	$(VENVS)/bulk/bin/python -m bench.bulk $(BENCH)
@@ -191,6 +196,8 @@ lock: $(VENVS)/test/.locked ## Write the lock files anew from requirements/*.in 
 	$(call lock_one,test,-c local.txt)
 	$(call lock_one,training,-c local.txt)
 	$(call lock_one,bench-deid,-c runtime.txt)
+	$(call lock_one,bench-tools,-c local.txt)
+	$(call lock_one,bench-serving,-c runtime.txt)
 	$(call lock_one,bulk,-c runtime.txt)
 	$(call lock_one,localstack)
 
