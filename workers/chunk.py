@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from shared.contracts import Status
 from shared.database import transaction
 from shared.errors import QueueError
-from workers import counting, settlement, store
+from workers import counting, in_hand, settlement, store
 from workers.lease import ProcessName, is_dead
 from workers.patience import Patience
 from workers.settlement import Outcome
@@ -66,9 +66,9 @@ class Claim:
 class Claims:
     """Claims the rows of one chunk: fresh ones together, each suspect alone.
 
-    A suspect was claimed `suspect_after` times and not settled: it, or a neighbour, may have
-    killed its process. Taken one at a time, least often tried first, only the guilty one keeps
-    failing.
+    A suspect was claimed `suspect_after` times and not settled, and nothing shows that it was no
+    fault of its own (`workers.in_hand`): it, or a neighbour, may have killed its process. Taken one
+    at a time, least often tried first, only the guilty one keeps failing.
     """
 
     def __init__(
@@ -98,50 +98,64 @@ class Claims:
         """
         if not ids:
             return
-        fresh = self._claim(ids, tried_below=self._suspect_after)
-        if fresh.rows:
-            yield fresh
-        claimed = {row.id for row in fresh.rows}
-        rest = [id_ for id_ in ids if id_ not in claimed]
-        if rest:
-            yield from self._suspects(rest)
+        taken: set[UUID] = set()
+        # A second time for those that a dead process held through no fault of theirs.
+        for again in (True, False):
+            left = [id_ for id_ in ids if id_ not in taken]
+            if not left:
+                return
+            fresh = self._claim(left, tried_below=self._suspect_after)
+            if fresh.rows:
+                taken.update(row.id for row in fresh.rows)
+                yield fresh
+            suspects = self._waiting([id_ for id_ in left if id_ not in taken])
+            if not (again and self._free_the_dead(suspects)):
+                break
+        yield from self._one_by_one(suspects)
 
-    def _suspects(self, ids: Sequence[UUID]) -> Iterator[Claim]:
-        left = self._patience.call(lambda: self._waiting(ids))
-        held = [each for each in left if each.lease_owner is not None]
-        self._free_the_dead(sorted({each.lease_owner for each in held if each.lease_owner}))
+    def _one_by_one(self, suspects: Sequence[store.Waiting]) -> Iterator[Claim]:
         missed = 0
-        for each in left:
+        for each in suspects:
             claim = self._claim([each.id])
             if not claim.rows:
-                missed += each.lease_owner is not None
+                missed += each.held
             elif claim.rows[0].attempts > self._max_attempts:
                 self._give_up(claim)
             else:
                 yield claim
         if missed:
-            raise HeldElsewhere(f"{missed} of {len(ids)} messages are held by another worker")
+            raise HeldElsewhere(f"{missed} of these messages are held by another worker")
 
     def _waiting(self, ids: Sequence[UUID]) -> list[store.Waiting]:
-        with transaction(self._engine) as connection:
-            return store.waiting(connection, ids, self._status)
+        if not ids:
+            return []
 
-    def _free_the_dead(self, owners: Sequence[str]) -> None:
-        dead = [owner for owner in owners if is_dead(owner, self._process)]
+        def work() -> list[store.Waiting]:
+            with transaction(self._engine) as connection:
+                return store.waiting(connection, ids, self._status)
+
+        return self._patience.call(work)
+
+    def _free_the_dead(self, suspects: Sequence[store.Waiting]) -> bool:
+        """Free what dead processes held; True when there were such."""
+        owners = {each.lease_owner for each in suspects if each.lease_owner}
+        dead = [owner for owner in sorted(owners) if is_dead(owner, self._process)]
         if dead:
             logger.warning("taking over from dead processes", extra={"claims": len(dead)})
             self._patience.call(lambda: self._end(dead))
+        return bool(dead)
 
     def _end(self, owners: Sequence[str]) -> None:
         with transaction(self._engine) as connection:
-            store.end_leases(connection, owners)
+            for owner in owners:
+                store.end_lease(connection, owner, in_hand.noted(owner, self._process))
 
     def _claim(self, ids: Sequence[UUID], *, tried_below: int | None = None) -> Claim:
         owner = self._process.new_claim()
 
         def work() -> list[Claimed]:
             with transaction(self._engine) as connection:
-                return store.claim(
+                claimed = store.claim(
                     connection,
                     ids,
                     status=self._status,
@@ -149,10 +163,26 @@ class Claims:
                     lease_s=self._lease_s,
                     tried_below=tried_below,
                 )
+                return self._without_blameless_attempts(connection, owner, claimed)
 
         rows = self._patience.call(work)
         counting.claimed(rows, self._status)
         return Claim(owner, rows)
+
+    def _without_blameless_attempts(
+        self, connection: Connection, owner: str, rows: Sequence[Claimed]
+    ) -> list[Claimed]:
+        """Uncount the earlier claim where it ended while its process was not at the message."""
+        blameless = set()
+        for row in rows:
+            at = in_hand.noted(row.before, self._process) if row.before else None
+            if at is not None and row.id not in at:
+                blameless.add(row.id)
+        if blameless:
+            store.uncount(connection, owner, sorted(blameless))
+        return [
+            replace(row, attempts=row.attempts - 1) if row.id in blameless else row for row in rows
+        ]
 
     def _give_up(self, claim: Claim) -> None:
         """Settle what was claimed too often: each claim ended without an answer."""

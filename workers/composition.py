@@ -23,6 +23,7 @@ from workers.explainer import Explainer, Quiet
 from workers.fast_tier.watch import LiveTier
 from workers.heartbeat import Heartbeat
 from workers.holding import extender
+from workers.in_hand import Notes
 from workers.label_cache import LabelCache
 from workers.lease import ProcessName
 from workers.llm_tier.agreement import Sampler
@@ -67,11 +68,13 @@ def words_explainer(settings: Settings, live: Callable[[], Scorer]) -> Explainer
 def fast_runtime(settings: Settings, taxonomy: Taxonomy, labeller: FastLabeller) -> Runtime:
     """A pool child around a labeller: one thread, so one connection."""
     engine, clock = make_engine(settings, "carelane-fast", pool_size=1), SystemClock()
+    process = ProcessName.of_pid(os.getpid())
     prompt = make_prompt(taxonomy, load_examples(taxonomy))
     return Runtime(
         settings=settings,
         engine=engine,
-        process=ProcessName.of_pid(os.getpid()),
+        process=process,
+        notes=Notes(process),
         clock=clock,
         labeller=labeller,
         cache=label_cache(settings, engine, clock, taxonomy, prompt),
@@ -129,6 +132,7 @@ def build_llm(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
         timeout_s=settings.llm_timeout_s,
         text_days=settings.llm_text_days,
     )
+    process = ProcessName.of_pid(os.getpid())
     lane = LlmLane(
         tier=tier,
         batcher=batcher,
@@ -140,7 +144,8 @@ def build_llm(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
     return Runtime(
         settings=settings,
         engine=engine,
-        process=ProcessName.of_pid(os.getpid()),
+        process=process,
+        notes=Notes(process),
         clock=clock,
         llm=lane,
         explainers=tuple(

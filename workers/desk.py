@@ -81,7 +81,7 @@ class Desk:
 
     def _sheet(self, row: Claimed) -> RowSheet | None:
         """Make a row ready; None when it went to a person."""
-        with logs.about(row.id):
+        with logs.about(row.id), self._runtime.at(row.id):
             sheet = prepare(row.text, self._lane.masker)
         if isinstance(sheet, str):
             self._to_person(row, sheet)

@@ -17,10 +17,12 @@ from sqlalchemy import (
     Connection,
     case,
     delete,
+    false,
     func,
     insert,
     or_,
     select,
+    true,
     update,
 )
 
@@ -37,7 +39,7 @@ class Claimed:
     id: UUID
     text: str
     red_flags: tuple[RedFlag, ...]
-    attempts: int  # claims so far in this tier, this one included
+    attempts: int  # claims so far in this tier, this one included; see workers.in_hand
     received_at: datetime
     waited_s: float = 0.0  # since it was enqueued
     trace_parent: str | None = None  # where its trace hangs; None: not traced
@@ -52,7 +54,8 @@ class Waiting:
 
     id: UUID
     attempts: int
-    lease_owner: str | None  # None where nobody holds it
+    lease_owner: str | None  # of the last claim; None where that was settled or given back
+    held: bool  # that lease still runs
 
 
 def claim(
@@ -83,7 +86,7 @@ def claim(
         .values(
             lease_owner=owner,
             lease_until=func.now() + timedelta(seconds=lease_s),
-            attempts=m.attempts + 1,
+            attempts=case((mine, m.attempts), else_=m.attempts + 1),
         )
         .returning(
             m.id,
@@ -116,23 +119,38 @@ def claim(
 def waiting(connection: Connection, ids: Sequence[UUID], status: Status) -> list[Waiting]:
     """Those of `ids` that still wait in `status`, least often tried first."""
     m = messages.c
-    held = case((m.lease_until >= func.now(), m.lease_owner), else_=None).label("held_by")
+    held = func.coalesce(m.lease_until >= func.now(), false()).label("held")
     rows = connection.execute(
-        select(m.id, m.attempts, held)
+        select(m.id, m.attempts, m.lease_owner, held)
         .where(m.id.in_(ids), m.status == status)
         .order_by(m.attempts, m.id)
     )
-    return [Waiting(id=r.id, attempts=r.attempts, lease_owner=r.held_by) for r in rows]
+    return [Waiting(**row._mapping) for row in rows]  # noqa: SLF001  SQLAlchemy's public name
 
 
-def end_leases(connection: Connection, owners: Sequence[str]) -> None:
-    """Free what these owners hold: their processes are dead."""
+def end_lease(connection: Connection, owner: str, blamed: Collection[UUID] | None) -> None:
+    """Free what a dead process held; only for the `blamed`, by default all, was it an attempt."""
     m = messages.c
+    counted = true() if blamed is None else m.id.in_(blamed)
     connection.execute(
         update(messages)
         # The status is what the partial index knows; nothing else is ever held.
-        .where(m.lease_owner.in_(owners), m.status.in_(("queued", "escalated")))
-        .values(lease_owner=None, lease_until=None)
+        .where(m.lease_owner == owner, m.status.in_(("queued", "escalated")))
+        .values(
+            lease_owner=None,
+            lease_until=None,
+            attempts=case((counted, m.attempts), else_=func.greatest(m.attempts - 1, 0)),
+        )
+    )
+
+
+def uncount(connection: Connection, owner: str, ids: Sequence[UUID]) -> None:
+    """Take back an attempt of rows that this claim holds: an earlier claim was none."""
+    m = messages.c
+    connection.execute(
+        update(messages)
+        .where(m.id.in_(ids), m.lease_owner == owner)
+        .values(attempts=func.greatest(m.attempts - 1, 1))
     )
 
 

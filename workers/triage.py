@@ -95,7 +95,8 @@ def _with_keys(
     given_up, keyed = [], []
     for row in rows:
         try:
-            keyed.append(replace(row, cache_key=cache.key(row, row.text)))
+            with runtime.at(row.id):
+                keyed.append(replace(row, cache_key=cache.key(row, row.text)))
         except Exception as error:  # noqa: BLE001  one message must not take its neighbours along
             if outcome := _failed(row, error, runtime):
                 given_up.append(outcome)
@@ -125,7 +126,8 @@ def _from_cache(
 def _outcome(row: Claimed, runtime: Runtime) -> Outcome | None:
     """What becomes of one message; None when the fast tier failed on it and may try again."""
     try:
-        return judge(row, runtime)
+        with runtime.at(row.id):
+            return judge(row, runtime)
     except Exception as error:  # noqa: BLE001  one message must not take its neighbours along
         return _failed(row, error, runtime)
 

@@ -44,7 +44,8 @@ def test_a_child_killed_in_the_middle_of_a_chunk_loses_nothing(
 
     eventually(clinic.all_are(ids, "labelled"), what="all labelled")
     assert [len(clinic.labels(id_)) for id_ in ids] == [1] * 20
-    assert all(row.attempts == 2 for row in clinic.rows(ids))
+    # Taken together again: for none but the one in hand was the first claim an attempt.
+    assert sorted(row.attempts for row in clinic.rows(ids)) in ([1] * 20, [1] * 19 + [2])
 
 
 def test_a_worker_killed_with_all_its_processes_loses_nothing(

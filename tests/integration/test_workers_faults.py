@@ -191,7 +191,7 @@ def test_a_label_that_is_doubted_leaves_the_cache(clinic: Clinic) -> None:
 def test_leases_are_prolonged_while_sqs_swallows_what_is_sent(clinic: Clinic) -> None:
     ids = clinic.accept(TEXT, status="escalated")
     with transaction(clinic.engine) as connection:
-        store.claim(connection, ids, status=Status.ESCALATED, owner="me", lease_s=60.0)
+        store.claim(connection, ids, status=Status.ESCALATED, owner="me", lease_s=0.5)
     asked, let_go = threading.Event(), threading.Event()
 
     def swallow(delivery: Delivery, seconds: int) -> None:
