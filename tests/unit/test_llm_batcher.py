@@ -12,7 +12,7 @@ from workers.llm_tier.call import OnResult, Result
 from workers.llm_tier.tier import Question
 from workers.patience import SystemClock
 
-PACE = Pace(most_messages=3, quick_calls=1, most_calls=2, hold_s=0.05)
+PACE = Pace(most_messages=3, quick_calls=1, most_calls=9, hold_s=0.35)
 
 
 def test_a_quiet_process_starts_a_call_at_once() -> None:
@@ -20,14 +20,20 @@ def test_a_quiet_process_starts_a_call_at_once() -> None:
 
 
 def test_a_busy_one_gathers_until_a_prompt_is_full_or_the_oldest_has_waited() -> None:
-    assert not due(2, 0.01, 1, PACE)
+    assert not due(2, 0.05, 1, PACE)
     assert due(3, 0.0, 1, PACE)
-    assert due(1, 0.05, 1, PACE)
+    assert due(1, 0.1, 1, PACE)
     assert due(1, 0.0, 1, PACE, alone=True)
 
 
+def test_the_more_calls_are_in_flight_the_longer_questions_gather_up_to_a_bound() -> None:
+    assert due(1, 0.2, 2, PACE)
+    assert not due(1, 0.2, 3, PACE)
+    assert due(1, 0.35, 8, PACE)
+
+
 def test_no_more_calls_than_allowed_are_in_flight() -> None:
-    assert not due(9, 9.0, 2, PACE)
+    assert not due(9, 9.0, 9, PACE)
     assert not due(0, 0.0, 0, PACE)
 
 
@@ -81,7 +87,9 @@ def _ask_in_thread(
 
 def test_what_comes_while_a_call_runs_shares_the_next_and_each_hears_its_own_answer() -> None:
     tier = HeldTier()
-    batcher = Batcher(tier, SystemClock(), Pace(most_messages=3, quick_calls=1, hold_s=60.0))
+    batcher = Batcher(
+        tier, SystemClock(), Pace(most_messages=3, quick_calls=1, hold_s=60.0, hold_per_call_s=60.0)
+    )
     heard: dict[str, list[str]] = {}
     threads = [_ask_in_thread(batcher, "a", heard=heard)]
     assert tier.begun.acquire(timeout=10)

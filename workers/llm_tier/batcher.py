@@ -1,8 +1,9 @@
 """Gathers questions of all deliveries that a process has in hand into few calls.
 
 A call starts at once while few are in flight, so that a quiet hour has no waiting. Beyond that,
-questions gather while the calls before them run: until a prompt is full, a call comes back, or
-the oldest has waited long enough. So the busier it is, the fuller the prompts.
+questions gather while the calls before them run: until a prompt is full, enough calls come back,
+or the oldest has waited long enough, the longer the more calls are in flight. So the busier it
+is, the fuller the prompts, and nobody waits long while calls are free.
 """
 
 from __future__ import annotations
@@ -44,6 +45,11 @@ class Pace:
     quick_calls: int = 2  # so many start without gathering
     most_calls: int = 16  # in flight at once
     hold_s: float = 1.0  # a question gathers company no longer than this
+    hold_per_call_s: float = 0.1  # and no longer than this for each call in flight
+
+    def hold(self, in_flight: int) -> float:
+        """How long the oldest question may gather company now, in seconds."""
+        return min(self.hold_s, self.hold_per_call_s * in_flight)
 
 
 @dataclass(eq=False)
@@ -62,7 +68,8 @@ def due(
     """Whether a call should start now. Pure."""
     if not waiting or in_flight >= pace.most_calls:
         return False
-    gathered = waiting >= pace.most_messages or oldest_waited_s >= pace.hold_s or alone
+    held = oldest_waited_s >= pace.hold(in_flight)
+    gathered = waiting >= pace.most_messages or held or alone
     return gathered or in_flight < pace.quick_calls
 
 
@@ -148,8 +155,8 @@ class Batcher:
                 if due(len(self._waiting), oldest_s, self._in_flight, self._pace, alone=alone):
                     self._in_flight += 1
                     return self._take()
-                hold_s = self._pace.hold_s - oldest_s if self._waiting else None
-                self._changed.wait(None if hold_s is None else max(hold_s, 0.01))
+                hold_s = self._pace.hold(self._in_flight) - oldest_s
+                self._changed.wait(max(hold_s, 0.01) if self._waiting else None)
 
     def _take(self) -> list[_Pending]:
         first = self._waiting[0]

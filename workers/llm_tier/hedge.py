@@ -66,54 +66,45 @@ class _Lost(Exception):
     """Ends the request that came second."""
 
 
+@dataclass(frozen=True)
 class HedgedModel:
     """A ChatModel that asks twice where that is likely to be quicker."""
 
-    def __init__(
-        self, model: ChatModel, clock: Clock, latencies: Latencies, on_lost: OnLost
-    ) -> None:
-        self._model = model
-        self._clock = clock
-        self._latencies = latencies
-        self._on_lost = on_lost
+    model: ChatModel
+    clock: Clock
+    latencies: Latencies
+    on_lost: OnLost
 
     @property
     def name(self) -> str:
         """The model's name, as asked for."""
-        return self._model.name
+        return self.model.name
 
     def ask(self, request: ChatRequest, *, timeout_s: float, on_text: OnText) -> ChatReply:
         """One answer; raises what the last request still running raised."""
-        silent_s = self._latencies.begin()
+        silent_s = self.latencies.begin()
         if silent_s is None or silent_s >= timeout_s:
             return self._timed(request, timeout_s, on_text)
-        return _Race(self._model, self._clock, self._latencies, self._on_lost).run(
-            request, timeout_s, silent_s, on_text
-        )
+        return _Race(self).run(request, timeout_s, silent_s, on_text)
 
     def _timed(self, request: ChatRequest, timeout_s: float, on_text: OnText) -> ChatReply:
-        started_s, begun = self._clock.monotonic_s(), False
+        started_s, begun = self.clock.monotonic_s(), False
 
         def timed(piece: str) -> None:
             nonlocal begun
             if not begun:
                 begun = True
-                self._latencies.first_token(self._clock.monotonic_s() - started_s)
+                self.latencies.first_token(self.clock.monotonic_s() - started_s)
             on_text(piece)
 
-        return self._model.ask(request, timeout_s=timeout_s, on_text=timed)
+        return self.model.ask(request, timeout_s=timeout_s, on_text=timed)
 
 
 class _Race:
     """One call with at most two requests."""
 
-    def __init__(
-        self, model: ChatModel, clock: Clock, latencies: Latencies, on_lost: OnLost
-    ) -> None:
-        self._model = model
-        self._clock = clock
-        self._latencies = latencies
-        self._on_lost = on_lost
+    def __init__(self, hedged: HedgedModel) -> None:
+        self._hedged = hedged
         self._heard: queue.Queue[tuple[int, Any]] = queue.Queue()
         self._winner: int | None = None
         self._lock = threading.Lock()
@@ -128,7 +119,7 @@ class _Race:
                 who, what = self._heard.get(timeout=None if hedged else silent_s)
             except queue.Empty:
                 hedged = True
-                if self._latencies.take():
+                if self._hedged.latencies.take():
                     logger.info("LLM call slow to begin, asking a second time")
                     self._start(1, request, max(timeout_s - silent_s, 1.0))
                     running += 1
@@ -149,24 +140,25 @@ class _Race:
         ).start()
 
     def _ask(self, who: int, request: ChatRequest, timeout_s: float) -> None:
-        started_s = self._clock.monotonic_s()
+        hedged = self._hedged
+        started_s = hedged.clock.monotonic_s()
 
         def on_text(piece: str) -> None:
             with self._lock:
                 if self._winner is None:
                     self._winner = who
-                    self._latencies.first_token(self._clock.monotonic_s() - started_s)
+                    hedged.latencies.first_token(hedged.clock.monotonic_s() - started_s)
             if self._winner != who:
                 raise _Lost
             self._heard.put((who, piece))
 
         try:
-            reply = self._model.ask(request, timeout_s=timeout_s, on_text=on_text)
+            reply = hedged.model.ask(request, timeout_s=timeout_s, on_text=on_text)
             self._heard.put((who, reply))
         except _Lost:
             prompt = estimated_tokens(request.system + request.user)
             usage = Usage(prompt_tokens=prompt, completion_tokens=1)
-            self._on_lost(usage, (self._clock.monotonic_s() - started_s) * 1000)
+            hedged.on_lost(usage, (hedged.clock.monotonic_s() - started_s) * 1000)
         except LanguageModelError as error:
             self._heard.put((who, error))
         except Exception as error:  # noqa: BLE001  the caller's thread must hear of it, whatever it is
