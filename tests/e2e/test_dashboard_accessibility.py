@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from dashboard.permissions import Role
 from shared.contracts import Status, Urgency
+from shared.tables import explanations, llm_exchanges
 from tests.dashboard_pages import PASSWORD, Server, Store, add_user
 from tests.e2e.test_dashboard_browser import FLAG, press, sign_in
 
@@ -48,7 +49,14 @@ def full(store: Store, engine: Engine) -> str:
         store.labelled(f"message {n} " + "with many words " * 20, minutes_ago=n)
     message_id = store.message("I have chest pain \u202e", flags=[FLAG], patient_ref="pt-1")
     store.label(message_id, status=Status.ESCALATED, reasons=["unsure"], rationale="because")
-    store.label(message_id, urgency=Urgency.EMERGENT, latency_ms=3, model_version="v1")
+    label_id = store.label(message_id, urgency=Urgency.EMERGENT, latency_ms=3, model_version="v1")
+    words = [[0, 1, 0.2, 0.0], [2, 6, 0.2, 0.3], [7, 12, 0.0, 0.3]]
+    result = {"category": "refill", "urgency": "emergent", "words": words}
+    about = {"message_id": message_id, "label_id": label_id, "asked_by": "ada", "outcome": "ok"}
+    store.add(explanations, **about, kind="words", model_version="v1", result=result)
+    store.add(explanations, **about, kind="rationale", result={"text": "It names chest pain."})
+    sent = {"sent": "I have chest pain", "answered": '{"i":"b","l":"A1"}', "outcome": "ok"}
+    store.add(llm_exchanges, message_id=message_id, purpose="label", **sent)
     return str(message_id)
 
 
@@ -83,6 +91,8 @@ def test_every_page_is_accessible_and_fits_the_screen(
     paths = ("/", "/?show=all&category=refill&q=message", f"/messages/{full}")
     for path in (*paths, "/operations", "/audit", "/password", "/nowhere"):
         page.goto(path)
+        for summary in page.locator("details summary").all():
+            summary.click()
         found[path] = violations(page)
         wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{path} scrolls sideways by {wide} px"
@@ -90,7 +100,11 @@ def test_every_page_is_accessible_and_fits_the_screen(
     press(page, "j", "x", "c")
     expect(page.locator("#change")).to_be_visible()
     found["change"] = violations(page)
-    press(page, "Escape", "?")
+    press(page, "Escape", "t")
+    expect(page.locator("#assign-match")).to_contain_text("ada")
+    found["assign"] = violations(page)
+    page.locator("#assign").get_by_role("button", name="Cancel").click()
+    press(page, "?")
     expect(page.locator("#help")).to_be_visible()
     found["help"] = violations(page)
     context.close()

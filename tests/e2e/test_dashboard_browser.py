@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import APIResponse, Browser, Page, Route, expect, sync_playwright
@@ -32,9 +33,22 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+}
+#: What people do all day is tried on both.
+on_both = pytest.mark.parametrize("page", [DESKTOP, PHONE], indirect=True, ids=["desktop", "phone"])
+
+
 @pytest.fixture
-def page(browser: Browser, dashboard_server: Server) -> Iterator[Page]:
-    context = browser.new_context(base_url=dashboard_server.url)
+def page(
+    browser: Browser, dashboard_server: Server, request: pytest.FixtureRequest
+) -> Iterator[Page]:
+    size: dict[str, Any] = getattr(request, "param", DESKTOP)
+    context = browser.new_context(base_url=dashboard_server.url, **size)
     context.set_default_timeout(20_000)
     opened = context.new_page()
     problems: list[str] = []
@@ -68,6 +82,7 @@ def sign_in(page: Page, password: str) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
+@on_both
 def test_processing_turns_into_the_label_without_a_reload(
     worklist: Callable[[], Page], store: Store
 ) -> None:
@@ -101,6 +116,7 @@ def test_a_message_that_the_machine_gives_up_on_says_so_and_why(
     expect(line).to_contain_text("declined to answer")
 
 
+@on_both
 def test_a_possible_emergency_comes_in_on_top_while_still_processing(
     worklist: Callable[[], Page], store: Store
 ) -> None:
@@ -183,6 +199,7 @@ def test_the_list_is_worked_by_keys_alone(worklist: Callable[[], Page], store: S
     expect(page.get_by_role("heading", name="Labels")).to_be_visible()
 
 
+@on_both
 def test_one_key_sets_category_pool_and_owner_for_all_selected_and_undo_takes_it_back(
     worklist: Callable[[], Page], store: Store, engine: Engine
 ) -> None:
@@ -284,6 +301,7 @@ def test_the_line_under_the_cursor_keeps_its_place_and_focus_while_others_change
     expect(page.locator("#lines > li").first).to_have_id(f"m-{here}")
 
 
+@on_both
 def test_several_messages_are_marked_done_at_once_and_undone(
     worklist: Callable[[], Page], store: Store
 ) -> None:
@@ -300,6 +318,7 @@ def test_several_messages_are_marked_done_at_once_and_undone(
     assert [store.read(each).status for each in ids] == ["labelled"] * 4
 
 
+@on_both
 def test_a_filter_applies_at_once_and_goes_on_living(
     worklist: Callable[[], Page], store: Store
 ) -> None:
@@ -320,6 +339,7 @@ def test_a_filter_applies_at_once_and_goes_on_living(
     assert page.evaluate("window.neverReloaded")
 
 
+@on_both
 def test_searching_finds_words_while_they_are_typed(
     worklist: Callable[[], Page], store: Store
 ) -> None:
@@ -437,6 +457,7 @@ def test_that_lines_wait_is_told_to_a_screen_reader(
     expect(said).to_have_attribute("role", "status")
 
 
+@on_both
 def test_the_message_page_is_worked_by_keys_too(worklist: Callable[[], Page], store: Store) -> None:
     message_id = store.labelled()
     page = worklist()
@@ -514,6 +535,7 @@ def test_keys_of_one_character_can_be_turned_off_and_on(
     assert store.read(message_id).status == "labelled"
 
 
+@on_both
 def test_an_open_message_turns_from_processing_into_its_label(
     worklist: Callable[[], Page], store: Store
 ) -> None:
@@ -583,12 +605,7 @@ def test_on_a_phone_a_message_is_seen_coming_opened_and_done_by_touch(
     browser: Browser, dashboard_server: Server, engine: Engine, store: Store
 ) -> None:
     add_user(engine, "ada", Role.CLINICIAN)
-    context = browser.new_context(
-        base_url=dashboard_server.url,
-        viewport={"width": 390, "height": 844},
-        has_touch=True,
-        is_mobile=True,
-    )
+    context = browser.new_context(base_url=dashboard_server.url, **PHONE)
     page = context.new_page()
     sign_in(page, PASSWORD)
     page.wait_for_load_state("load")
