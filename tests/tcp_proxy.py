@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+#: How SQS refuses: the status line, and the error's name in its JSON protocol.
+SQS_ERRORS = {
+    "500 Internal Server Error": "InternalFailure",
+    "503 Service Unavailable": "ServiceUnavailable",
+    "400 Bad Request": "com.amazon.coral.availability#ThrottlingException",
+    "403 Forbidden": "com.amazon.coral.service#AccessDeniedException",
+}
+
+
+def http_answer(status: str, error: str) -> bytes:
+    """An answer of SQS that refuses."""
+    body = json.dumps({"__type": error, "message": "as asked"})
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/x-amz-json-1.0\r\n"
+    return f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
 
 
 class TcpProxy:
@@ -17,6 +33,7 @@ class TcpProxy:
     def __init__(self, upstream: int | Path) -> None:
         self._upstream = upstream  # a port of this machine, or a socket's path
         self.delay_s = 0.0  # before anything is handed on, either way
+        self.answer: bytes | None = None  # said to clients in the service's stead, then hung up
         self._stalled = threading.Event()
         self._connections: list[socket.socket] = []
         self._listener: socket.socket | None = None
@@ -72,8 +89,8 @@ class TcpProxy:
                 client.close()
                 continue
             self._connections += [client, server]
-            for one, other in ((client, server), (server, client)):
-                threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
+            for pair in ((client, server, True), (server, client, False)):
+                threading.Thread(target=self._pump, args=pair, daemon=True).start()
 
     def _connect(self) -> socket.socket:
         if isinstance(self._upstream, int):
@@ -82,10 +99,13 @@ class TcpProxy:
         server.connect(str(self._upstream))
         return server
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, from_client: bool) -> None:
         try:
             while data := source.recv(65536):
                 time.sleep(self.delay_s)
+                if (answer := self.answer) is not None:
+                    (source if from_client else sink).sendall(answer)
+                    break
                 if not self._stalled.is_set():
                     sink.sendall(data)
         except OSError:

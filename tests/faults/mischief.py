@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg2
 from sqlalchemy import text
 
 from localstack.postgres import EmbeddedPostgres
@@ -20,6 +21,7 @@ from shared.database import transaction
 from shared.errors import CarelaneError, StoreError
 from shared.queues import create_queues
 from tests.services import LocalStackForTests, StandinForTests, eventually
+from tests.tcp_proxy import SQS_ERRORS, TcpProxy, http_answer
 from tests.whole import Whole
 
 #: What runs, by the name under which it is killed and started again.
@@ -49,6 +51,7 @@ class Mischief:
     localstack: LocalStackForTests
     postgres: EmbeddedPostgres
     standin: StandinForTests
+    sqs: TcpProxy  # between our processes and LocalStack
     chance: random.Random
     done: Counter[str] = field(default_factory=Counter)
     #: Each of these may waste what LLM workers had in flight.
@@ -79,6 +82,7 @@ class Mischief:
 
     def make_good(self) -> None:
         """End every fault that lasts."""
+        self._heal_sqs()
         self.standin.knobs(fault_rates={}, latency_mean_s=0.0)
         if self.postgres.pid() is None:
             self.postgres.start()
@@ -100,6 +104,9 @@ class Mischief:
             "restart the database": self._restart_database,
             "empty the broker": self._empty_broker,
             "refuse connections to SQS": self._refuse_sqs,
+            "SQS answers with errors": self._break_sqs,
+            "SQS slow": self._slow_sqs,
+            "take all database connections": self._take_connections,
             "LLM faults": self._trouble_llm,
         }
 
@@ -182,6 +189,30 @@ class Mischief:
         time.sleep(self.chance.uniform(1, 4))
         self.localstack.start()
         create_queues(self.whole.settings)
+
+    def _break_sqs(self) -> None:
+        status, error = self.chance.choice(sorted(SQS_ERRORS.items()))
+        self.sqs.answer = http_answer(status, error)
+        time.sleep(self.chance.uniform(1, 3))
+        self._heal_sqs()
+
+    def _slow_sqs(self) -> None:
+        self.sqs.delay_s = self.chance.uniform(0.1, 0.5)
+        time.sleep(self.chance.uniform(1, 4))
+        self._heal_sqs()
+
+    def _heal_sqs(self) -> None:
+        self.sqs.answer, self.sqs.delay_s = None, 0.0
+
+    def _take_connections(self) -> None:
+        url = self.whole.engine.url.set(drivername="postgresql")
+        taken = []
+        with suppress(psycopg2.OperationalError):
+            while True:
+                taken.append(psycopg2.connect(url.render_as_string(hide_password=False)))
+        time.sleep(self.chance.uniform(0.5, 2))
+        for each in taken:
+            each.close()
 
     def _trouble_llm(self) -> None:
         faults = self.chance.sample(_LLM_FAULTS, self.chance.randint(0, 4))

@@ -24,6 +24,7 @@ from shared.settings import Settings
 from tests.faults.books import paid, wrong
 from tests.faults.mischief import Mischief, wait_for_quiet
 from tests.services import LocalStackForTests, StandinForTests
+from tests.tcp_proxy import TcpProxy, proxy_to
 from tests.whole import Whole
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(0)]
@@ -76,16 +77,24 @@ class Portal:
 @pytest.fixture
 def postgres_to_hurt(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
     """A server that keeps what it committed through a crash, unlike the other tests'."""
-    server = EmbeddedPostgres(tmp_path / "postgres", {"fsync": "off"})
+    # Few connections, so that taking all of them is quick.
+    options = {"fsync": "off", "max_connections": "100"}
+    server = EmbeddedPostgres(tmp_path / "postgres", options)
     server.start()
     yield server
     server.stop()
 
 
 @pytest.fixture
+def sqs_to_hurt(localstack: LocalStackForTests) -> Iterator[TcpProxy]:
+    with proxy_to(localstack.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
 def hurt(
     postgres_to_hurt: EmbeddedPostgres,
-    localstack: LocalStackForTests,
+    sqs_to_hurt: TcpProxy,
     standin_llm: StandinForTests,
     tmp_path: Path,
 ) -> Iterator[Whole]:
@@ -94,7 +103,7 @@ def hurt(
     settings = Settings(
         database_url=url.render_as_string(hide_password=False),
         queue_prefix=f"faults-{uuid.uuid4().hex[:8]}",
-        sqs_endpoint_url=localstack.endpoint,
+        sqs_endpoint_url=sqs_to_hurt.url,
         secret_key="x" * 32,
         hmac_key="y" * 32,
         openai_api_key="standin",
@@ -120,9 +129,12 @@ def test_every_accepted_message_is_kept_whatever_breaks(
     localstack: LocalStackForTests,
     postgres_to_hurt: EmbeddedPostgres,
     standin_llm: StandinForTests,
+    sqs_to_hurt: TcpProxy,
 ) -> None:
     print(f"\nSEED={_SEED} MINUTES={_MINUTES}")
-    mischief = Mischief(hurt, localstack, postgres_to_hurt, standin_llm, random.Random(_SEED))
+    mischief = Mischief(
+        hurt, localstack, postgres_to_hurt, standin_llm, sqs_to_hurt, random.Random(_SEED)
+    )
     mischief.start()
     portal = Portal(lambda: hurt.settings.intake_url, hurt.stack.headers())
     feeding = threading.Thread(target=portal.run, args=[_MESSAGES_PER_S], daemon=True)

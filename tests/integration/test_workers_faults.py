@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -21,14 +22,17 @@ from tests.worker_process import SURE, ObedientLabeller
 from tests.worker_stack import Clinic, clinic
 from workers import store
 from workers.cache import Entry
-from workers.chunk import Delivery
+from workers.chunk import Claims, Delivery
 from workers.composition import build_llm, fast_runtime
 from workers.escalation import run_llm_chunk
 from workers.heartbeat import Heartbeat
+from workers.in_hand import Notes
 from workers.label_cache import LabelCache
+from workers.lease import ProcessName
 from workers.llm_tier.answer import Answer
 from workers.llm_tier.call import Answered, OnResult, Result
 from workers.llm_tier.tier import Question
+from workers.patience import Patience, SystemClock
 from workers.runtime import Runtime
 from workers.store import Claimed
 from workers.triage import run_fast_chunk
@@ -37,6 +41,7 @@ pytestmark = pytest.mark.integration
 __all__ = ["clinic"]
 
 DELIVERY = Delivery(None, None)
+HERE = ProcessName.of_pid(os.getpid())
 TEXT = "Please refill my metformin 500 mg"
 
 
@@ -221,3 +226,39 @@ def test_an_unexpected_error_does_not_end_the_heartbeat(clinic: Clinic) -> None:
     with heartbeat.keep("me", DELIVERY):
         eventually(lambda: len(beats) > 2, what="it beats on")
     heartbeat.close()
+
+
+def test_only_the_message_that_a_killed_process_was_at_counts_its_claim(clinic: Clinic) -> None:
+    ids = clinic.accept(*[f"{SURE} {n}" for n in range(3)])
+    dead = ProcessName(HERE.host, HERE.namespace, HERE.pid, "1")
+    notes = Notes(dead)
+    with transaction(clinic.engine) as connection:
+        owner = dead.new_claim()
+        store.claim(connection, ids, status=Status.QUEUED, owner=owner, lease_s=60.0)
+
+    with notes.at(ids[1]):  # as it stands when its process is killed
+        run_fast_chunk(ids, _fast(clinic), DELIVERY)
+
+    assert clinic.statuses(ids) == ["labelled"] * 3
+    assert [row.attempts for row in clinic.rows(ids)] == [1, 2, 1]
+
+
+def test_a_claim_that_lapsed_while_its_process_was_at_none_of_its_messages_does_not_count(
+    clinic: Clinic,
+) -> None:
+    ids = clinic.accept(*[f"{SURE} {n}" for n in range(3)])
+    Notes(HERE)
+    claims = Claims(
+        clinic.engine,
+        Patience(SystemClock(), 1.0),
+        HERE,
+        status=Status.QUEUED,
+        lease_s=-1.0,
+        max_attempts=2,
+    )
+    for _ in range(5):  # the database goes away each time before it is settled
+        assert sum(len(claim.rows) for claim in claims.of(ids)) == 3
+
+    run_fast_chunk(ids, _fast(clinic), DELIVERY)
+
+    assert clinic.statuses(ids) == ["labelled"] * 3
