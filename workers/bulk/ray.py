@@ -12,6 +12,7 @@ its part is begun again.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
@@ -86,13 +87,21 @@ class RayEngine:
 def local_cluster(processes: int) -> None:
     """Connect to a Ray of this machine, made for the purpose."""
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    ray.init(
-        num_cpus=processes,
-        include_dashboard=False,
-        object_store_memory=_OBJECT_STORE_BYTES,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-    )
+    # Nothing about a run is told to Ray's makers.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        ray.init(
+            num_cpus=processes,
+            include_dashboard=False,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+        )
+    except Exception as error:  # Ray raises Exception itself where a part does not start
+        raise EngineError(
+            f"Ray did not start on this machine ({type(error).__name__}: {error}). Its logs are "
+            "in /tmp/ray; --engine local needs none of it."
+        ) from error
 
 
 def _reason(error: Exception) -> str:
