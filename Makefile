@@ -105,8 +105,12 @@ bench: $(VENVS)/runtime/.installed $(VENVS)/localstack/.locked $(VENVS)/bench/.b
 	$(RUNTIME)/python -m bench.end_to_end $(BENCH)
 
 .PHONY: bench-cascade
-bench-cascade: $(VENVS)/runtime/.installed $(VENVS)/localstack/.locked ## What the LLM tier saves, measure by measure, on a simulated LLM; 30 minutes
+bench-cascade: $(VENVS)/runtime/.installed $(VENVS)/localstack/.locked ## What the LLM tier saves, measure by measure, on a simulated LLM; half an hour, or BENCH=--quick
 	$(RUNTIME)/python -m bench.cascade $(BENCH)
+
+.PHONY: bench-deid
+bench-deid: $(VENVS)/bench-deid/.locked ## De-identification against Presidio, on one core
+	taskset -c 0 $(VENVS)/bench-deid/bin/python -m bench.deid $(or $(BENCH),--test training/data/test.jsonl)
 
 .PHONY: bench-capacity
 bench-capacity: $(VENVS)/bench-tools/.installed $(VENVS)/localstack/.locked ## A model of the whole path: measured, checked, then ten million messages a day; 10 idle minutes
@@ -116,6 +120,10 @@ bench-capacity: $(VENVS)/bench-tools/.installed $(VENVS)/localstack/.locked ## A
 .PHONY: bench-bulk
 bench-bulk: $(VENVS)/bulk/.installed $(VENVS)/training/.locked ## carelane bulk by every engine against transformers.pipeline; hours, see bench/README.md
 	$(VENVS)/bulk/bin/python -m bench.bulk $(BENCH)
+
+.PHONY: load
+load: $(VENVS)/runtime/.installed $(VENVS)/localstack/.locked ## Steady load, a burst of 10,000, a soak: make load LOAD="--soak 30"; 40 minutes
+	$(RUNTIME)/python -m bench.load $(LOAD)
 
 # --- Checking -----------------------------------------------------------------------------------
 
