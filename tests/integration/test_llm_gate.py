@@ -18,6 +18,7 @@ from shared.errors import (
 from shared.tables import llm_calls, llm_gate, messages
 from tests.injections import CLEAR, DOUBTFUL, HIDDEN
 from tests.services import StandinForTests, eventually
+from tests.worker_process import SURE
 from tests.worker_stack import Clinic, Workers, clinic, workers
 from workers.llm_tier.gate import Gate, Limits
 
@@ -258,3 +259,33 @@ def test_an_instruction_in_a_message_changes_no_other_label_and_goes_to_a_person
         assert all(clinic.labels(id_)[-1].urgency == "routine" for id_ in ends)
         assert set(clinic.statuses(tried)) == {"needs_review"}
         assert {row.status_reason for row in clinic.rows(tried)} == {"instructions_in_text"}
+
+
+def test_the_fast_lane_keeps_its_pace_while_the_llm_hangs(
+    clinic: Clinic, workers: Workers, standin_llm: StandinForTests
+) -> None:
+    def p95_s() -> float:
+        ids = clinic.accept(*[f"{SURE} {n}" for n in range(40)])
+        clinic.send(Lane.FAST, ids)
+        eventually(clinic.all_are(ids, "labelled"), what="the fast lane is through")
+        waits = sorted(row.settled_at - row.received_at for row in clinic.rows(ids))
+        return float(waits[int(len(waits) * 0.95)].total_seconds())
+
+    workers.start("fast")
+    up_s = p95_s()
+    standin_llm.knobs(fault_rates={"slow_headers": 1.0}, slow_s=30.0)
+    waiting = clinic.accept(
+        *[f"Please refill drug number {n}" for n in range(40)], status="escalated"
+    )
+    for at in range(0, len(waiting), 8):
+        clinic.send(Lane.LLM, waiting[at : at + 8])
+    workers.start("llm", CARELANE_LLM_CONCURRENCY="4")
+    eventually(
+        lambda: len(standin_llm.requests()) >= 2, what="the LLM is asked and does not answer"
+    )
+
+    down_s = p95_s()
+
+    # The order of magnitude only: a lane that waited for the LLM would take its time-out.
+    assert down_s < 10 * max(up_s, 1.0)
+    assert set(clinic.statuses(waiting)) == {"escalated"}
