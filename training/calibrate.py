@@ -120,7 +120,9 @@ class Chosen:
 _EMERGENT_GRID: Final = tuple(
     np.round(np.concatenate([np.arange(0.01, 0.1, 0.01), np.arange(0.1, 0.52, 0.05)]), 3)
 )
-_MOST_STEPS: Final = 80
+#: Shares of the eligible messages at which the risk is tested, from strict to lax. Coarse on
+#: purpose: in small steps one early error, on few messages, would end the search.
+_COVERAGES: Final = tuple(n / 10 for n in range(1, 11))
 
 
 def choose_policy(
@@ -204,22 +206,20 @@ def _lowest_joint(
     """Thresholds from strict to lax until a bound breaks; the last that held."""
     open_joint = np.sort(table.joint[table.accepted(0.0, max_emergent)])[::-1]
     # Fewer than this many cannot keep the bound even without an error.
-    fewest = int(np.ceil(np.log(1 - options.confidence) / np.log(1 - options.risk))) + 20
-    if len(open_joint) <= fewest:
-        return None
+    fewest = int(np.ceil(np.log(1 - options.confidence) / np.log(1 - options.risk)))
     held: Chosen | None = None
-    for place in np.linspace(fewest, len(open_joint) - 1, _MOST_STEPS).astype(int):
+    for coverage in _COVERAGES:
+        place = int(coverage * len(open_joint)) - 1
+        if place < fewest:
+            continue
         threshold = round(float(open_joint[place]) - 5e-5, 4)
         candidate = table.chosen(
             table.accepted(threshold, max_emergent),
             replace(policy, min_joint=threshold, max_emergent=max_emergent),
             options.confidence,
         )
-        if candidate.wrong_bound > options.risk:
-            if held is None and place < 2 * fewest:
-                continue  # the first steps are few: one early error must not end the search
-            break
-        if candidate.emergent_missed_bound > options.emergent_risk:
+        too_risky = candidate.wrong_bound > options.risk
+        if too_risky or candidate.emergent_missed_bound > options.emergent_risk:
             break
         held = candidate
     return held

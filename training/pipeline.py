@@ -30,7 +30,7 @@ Report = Callable[[int, int, float], None]
 
 NAME: Final = "triage"
 #: Shares of the linear model in a blended bundle: it knows dangers' words, and topics less.
-LINEAR_WEIGHTS: Final = LinearWeights(category=0.15, urgency=0.45)
+LINEAR_WEIGHTS: Final = LinearWeights(category=0.25, urgency=0.45)
 #: Wordings of each skeleton that the linear model sees.
 _COMPOSED_FOR_LINEAR: Final = 3.0
 _CALIBRATION_MESSAGES: Final = 256
