@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy import Engine
@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from dashboard import operations_queries, scale
 from dashboard.operations_queries import Found
 from dashboard.queue_depths import Depth, QueueDepths
-from shared.contracts import Urgency
+from shared.contracts import PROCESSING, Lane, Status, Urgency
 from shared.database import transaction
 from shared.errors import StoreError
 from shared.settings import Settings
@@ -53,6 +53,17 @@ GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "carelane_webhook_oldest_seconds": ("How long the oldest of these is owed.", ("webhook",)),
     "carelane_viewers": ("Pages open on the worklist of this process.", ()),
 }
+
+_LANES: Final = {lane.value: lane.value for lane in Lane}
+_WAITING: Final = {each.value: each.value for each in (*PROCESSING, Status.NEEDS_REVIEW)}
+_URGENCIES: Final = {urgency.rank: urgency.value for urgency in Urgency}
+#: Queries of messages and their ages: by which column, and that column's values as labels.
+_BY_KEY: Final[Sequence[tuple[str, str, Mapping[Any, str]]]] = (
+    ("sent", "lane", _LANES),
+    ("outbox", "lane", _LANES),
+    ("waiting", "status", _WAITING),
+    ("unread", "urgency_rank", _URGENCIES),
+)
 
 Values = Iterator[tuple[str, tuple[str, ...], float]]
 
@@ -106,18 +117,17 @@ def _of_sqs(depths: Sequence[Depth]) -> Values:
 
 
 def _of_postgres(found: Found) -> Values:
-    for row in found["sent"]:
-        yield "carelane_sent_messages", (row["lane"],), row["messages"]
-        yield "carelane_sent_oldest_seconds", (row["lane"],), float(row["oldest_s"])
-        yield "carelane_in_hand_messages", (row["lane"],), row["in_hand"]
-    for name, key in (("outbox", "lane"), ("waiting", "status")):
-        for row in found[name]:
-            yield f"carelane_{name}_messages", (row[key],), row["messages"]
-            yield f"carelane_{name}_oldest_seconds", (row[key],), float(row["oldest_s"])
-    for row in found["unread"]:
-        urgency = tuple(Urgency)[row["urgency_rank"]].value
-        yield "carelane_unread_messages", (urgency,), row["messages"]
-        yield "carelane_unread_oldest_seconds", (urgency,), float(row["oldest_s"])
+    for name, key, values in _BY_KEY:
+        rows = {row[key]: row for row in found[name]}
+        # What nothing waits for is told as 0: a number that is not there looks like a fault.
+        for value, said in values.items():
+            row = rows.get(value)
+            yield f"carelane_{name}_messages", (said,), row["messages"] if row else 0
+            oldest_s = float(row["oldest_s"]) if row else 0.0
+            yield f"carelane_{name}_oldest_seconds", (said,), oldest_s
+    in_hand = {row["lane"]: row["in_hand"] for row in found["sent"]}
+    for lane in Lane:
+        yield "carelane_in_hand_messages", (lane.value,), in_hand.get(lane.value, 0)
     for row in found["failures"]:
         yield "carelane_review_messages", (row["reason"] or "unknown",), row["messages"]
     yield from _workers(found)

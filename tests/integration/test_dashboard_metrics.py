@@ -80,6 +80,7 @@ def test_a_scrape_tells_queues_outbox_ages_workers_and_failures(
     assert found["carelane_sent_messages lane=fast"] == 1
     assert found["carelane_sent_oldest_seconds lane=fast"] >= 180
     assert found["carelane_outbox_messages lane=priority"] == 1
+    assert found["carelane_outbox_oldest_seconds lane=llm"] == 0  # told, though nothing waits
     assert found["carelane_waiting_messages status=queued"] == 2
     assert found["carelane_unread_oldest_seconds urgency=routine"] >= 180
     assert found["carelane_review_messages reason=llm_timeout"] == 1
