@@ -1,0 +1,1 @@
+"""Load on the whole of Carelane: steady, in a burst, for long. See ../README.md."""
