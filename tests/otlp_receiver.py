@@ -32,6 +32,7 @@ class Receiver:
 
     port: int
     spans: list[SeenSpan] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)  # as they came, events and all
 
     @property
     def endpoint(self) -> str:
@@ -39,6 +40,7 @@ class Receiver:
 
     def take(self, body: bytes) -> None:
         """Keep what one export holds."""
+        self.bodies.append(body)
         request = ExportTraceServiceRequest()
         request.ParseFromString(body)
         for resource in request.resource_spans:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from dashboard.permissions import Role
 from shared.contracts import Lane
 from shared.taxonomy import Taxonomy
 from tests.dashboard_pages import PASSWORD, add_user
+from tests.otlp_receiver import Receiver, receiver
 from tests.services import (
     LocalStackForTests,
     PostgresForTests,
@@ -34,6 +36,8 @@ __all__ = ["whole"]
 
 #: Where a message's words may lie: in the message, and in the index that its search needs.
 _HOME = {("messages", "text"), ("message_words", "words")}
+
+_METRICS_TOKEN = "let-me-read"
 
 _SURE = (
     "Please refill my lisinopril 20 mg tablets, I have three pills left.",
@@ -134,9 +138,10 @@ def test_planted_identifiers_are_found_nowhere_but_in_the_messages(
     standin_llm: StandinForTests,
     postgres: PostgresForTests,
     localstack: LocalStackForTests,
+    collector: Receiver,
     tmp_path: Path,
 ) -> None:
-    _make_louder(whole, tmp_path)
+    _make_louder(whole, tmp_path, collector)
     whole.stack.start("intake", "relay", "dashboard")
     sure, unsure = sure_and_unsure()
     places: dict[str, str] = {}
@@ -171,12 +176,18 @@ def test_planted_identifiers_are_found_nowhere_but_in_the_messages(
     whole.stack.start("llm")
     whole.settle(timeout_s=120)
 
+    # The same once more: what was answered comes out of the cache.
+    whole.submit(unsure)
+    whole.settle(timeout_s=120)
+
     # Looked at, and looked for, on the dashboard.
     _read_and_search(whole)
+    places |= _metrics(whole)
 
     places |= _collect(whole, standin_llm, postgres, localstack)
     tiers = {row.tier for row in whole.rows("SELECT DISTINCT tier FROM labels")}
-    assert {"fast", "llm"} <= tiers, "the messages did not go both ways"
+    assert {"fast", "llm", "cache"} <= tiers, "the messages did not go every way"
+    places["the traces"] = b"".join(collector.bodies).decode("utf-8", errors="replace")
     assert "[NAME_" in places["the LLM's record"], "nothing was masked"
     assert all(places.values()), (
         f"nothing was looked at in {[k for k, v in places.items() if not v]}"
@@ -184,8 +195,24 @@ def test_planted_identifiers_are_found_nowhere_but_in_the_messages(
     assert {place: found for place, text in places.items() if (found := found_in(text))} == {}
 
 
-def _make_louder(whole: Whole, folder: Path) -> None:
-    settings = replace(whole.settings, log_level="DEBUG", max_attempts=3, demo_portal=True)
+@pytest.fixture
+def collector() -> Iterator[Receiver]:
+    with receiver() as made:
+        yield made
+
+
+def _make_louder(whole: Whole, folder: Path, collector: Receiver) -> None:
+    metrics_dir = folder / "metrics"
+    metrics_dir.mkdir()
+    settings = replace(
+        whole.settings,
+        log_level="DEBUG",
+        max_attempts=3,
+        demo_portal=True,
+        metrics_dir=metrics_dir,
+        metrics_token=_METRICS_TOKEN,
+        otlp_endpoint=collector.endpoint,
+    )
     whole.stack = Stack(settings, folder / "logs-debug")
     whole.stack.prepare()
 
@@ -246,6 +273,19 @@ def _submit_by_hand(whole: Whole, folder: Path) -> str:
     assert done.returncode == 1, done.stderr
     assert "1 accepted" in done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def _metrics(whole: Whole) -> dict[str, str]:
+    """What Prometheus reads, of all processes."""
+    token = {"Authorization": f"Bearer {_METRICS_TOKEN}"}
+    found = {}
+    for name in ("dashboard", "intake"):
+        address = getattr(whole.settings, f"{name}_url")
+        answer = httpx.get(f"{address}/metrics", headers=token, timeout=30)
+        assert answer.status_code == 200, answer.text
+        found[f"metrics of {name}"] = answer.text
+    assert "carelane_llm_call_seconds" in found["metrics of dashboard"], "the workers are not counted"
+    return found
 
 
 def _read_and_search(whole: Whole) -> None:
