@@ -1,6 +1,6 @@
 """What the cascade saves: the LLM alone, a plain cascade, Carelane, and Carelane less one measure.
 
-    make bench-cascade [BENCH="--count 2000 --rate 20"]
+    make bench-cascade [BENCH="--count 2000 --rate 20"]      (BENCH=--quick: 400 messages, a to c)
 
 The LLM is the stand-in: its latency is log-normal with a mean of 2.3 s to the first token plus
 10 ms per output token, its labels are right 95 % of the time. Everything else is real: intake,
@@ -14,12 +14,10 @@ import os
 import secrets
 import statistics
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,19 +25,14 @@ import click
 import httpx
 from sqlalchemy import Engine, create_engine, text
 
+from bench import llm_alone
+from bench.cascade_table import Row, heading, row_of, table
 from bench.cascade_texts import Case, cases
 from bench.ground import Ground, common_ground
 from bench.stack import Stack
 from bench.waiting import wait_until
-from shared.errors import LanguageModelError
 from shared.settings import Settings
-from shared.taxonomy import Taxonomy
 from training.corpus import SPLITS
-from workers.llm_tier import answer
-from workers.llm_tier.chat import ChatRequest, Usage
-from workers.llm_tier.client import OpenAIChat
-from workers.llm_tier.price import Prices
-from workers.llm_tier.prompt import Asked, load_examples, make_prompt, new_ids, question
 
 RESULTS = Path(__file__).parent / "results"
 _PROCESSES = ("intake", "relay", "sweeper", "fast", "llm")
@@ -59,121 +52,12 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "c less batching": {"llm_batch_messages": 1, "llm_quick_calls": 32},
     "c less streaming": {"llm_stream": False},
     "c less gathering": {"llm_quick_calls": 32},
+    "c, LLM down": {},
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One line of the table."""
-
-    name: str
-    load: str  # steady or burst
-    messages: int
-    to_llm: int  # messages that an LLM call was made for
-    calls: int
-    tokens_in: int
-    tokens_cached: int
-    tokens_out: int
-    cost_usd: float
-    mean_ms: float
-    p50_ms: float
-    p95_ms: float
-    shown_ms: float  # mean until any label is shown, a provisional one in grey included
-    first_label_ms: float  # of messages that the LLM labelled: call to label, median
-    right_category: float  # of those that a machine labelled
-    right_urgency: float
-    to_people: int
-    took_s: float
-
-
-def _row(name: str, load: str, times_ms: Sequence[float], **values: Any) -> Row:
-    ordered = sorted(times_ms)
-    return Row(
-        name=name,
-        load=load,
-        messages=len(ordered),
-        mean_ms=statistics.fmean(ordered),
-        p50_ms=ordered[len(ordered) // 2],
-        p95_ms=ordered[int(len(ordered) * 0.95)],
-        **values,
-    )
-
-
-# --- (a) every message to the LLM, one by one ---------------------------------------------------
-
-
-class LlmAlone:
-    """What one writes first: one call per message, as many at once as there are threads."""
-
-    def __init__(self, ground: Ground, threads: int) -> None:
-        self._taxonomy = Taxonomy.load()
-        self._prompt = make_prompt(self._taxonomy, load_examples(self._taxonomy))
-        self._codes = answer.label_codes(self._taxonomy)
-        settings = Settings(
-            openai_api_key="standin",
-            openai_base_url=ground.llm_base_url,
-            llm_concurrency=threads,
-            llm_timeout_s=120.0,
-            llm_stream=False,
-        )
-        self._prices = Prices.from_settings(settings)
-        self._model = OpenAIChat.from_settings(settings)
-        self._threads = threads
-        self._lock = threading.Lock()
-
-    def measure(self, load: str, messages: Sequence[Case], rate_per_s: float) -> Row:
-        """Run the load; latency counts from the moment at which a message arrives."""
-        times: list[float] = []
-        right: list[tuple[bool, bool]] = []
-        usages: list[Usage] = []
-        started = time.perf_counter()
-
-        def one(case: Case, due_s: float) -> None:
-            said, usage = self._ask(case.text)
-            with self._lock:
-                times.append((time.perf_counter() - started - due_s) * 1000)
-                usages.append(usage)
-                if said is not None:
-                    right.append(
-                        (said.categories[0] == case.category, said.urgency.value == case.urgency)
-                    )
-
-        with ThreadPoolExecutor(self._threads) as pool:
-            for place, case in enumerate(messages):
-                due_s = place / rate_per_s if load == "steady" else 0.0
-                time.sleep(max(0.0, due_s - (time.perf_counter() - started)))
-                pool.submit(one, case, due_s)
-        return _row(
-            "a: LLM alone",
-            load,
-            times,
-            to_llm=len(messages),
-            calls=len(messages),
-            tokens_in=sum(u.prompt_tokens for u in usages),
-            tokens_cached=sum(u.cached_tokens for u in usages),
-            tokens_out=sum(u.completion_tokens for u in usages),
-            cost_usd=float(sum(self._prices.cost_usd(u) for u in usages)),
-            shown_ms=statistics.fmean(times),
-            first_label_ms=statistics.median(times),
-            right_category=statistics.fmean(c for c, _ in right),
-            right_urgency=statistics.fmean(u for _, u in right),
-            to_people=len(messages) - len(right),
-            took_s=time.perf_counter() - started,
-        )
-
-    def _ask(self, text_: str) -> tuple[answer.Answer | None, Usage]:
-        (id_,) = new_ids(1)
-        request = ChatRequest(
-            system=self._prompt.prefix,
-            user=question([Asked(id=id_, text=text_)]),
-            schema=answer.schema(self._codes),
-            max_tokens=answer.max_tokens(1),
-        )
-        try:
-            reply = self._model.ask(request, timeout_s=120.0, on_text=lambda _: None)
-            return answer.read(reply.text, [id_], self._codes)[id_], reply.usage
-        except LanguageModelError:
-            return None, Usage()
+_DOWN = "c, LLM down"
+#: Seconds that starting and stopping a variant's processes takes, about, on two cores.
+_AROUND_S = 25.0
+_QUICK = {"count": 400, "rate": 10.0}
 
 
 # --- (b), (c) the cascade on its real processes -------------------------------------------------
@@ -246,17 +130,20 @@ class Cascade:
             for place, row in enumerate(rows):
                 time.sleep(max(0.0, place / rate_per_s - (time.perf_counter() - started)))
                 self._post([row])
-        self._wait(len(messages))
+        # Nothing is settled that waits for an LLM that is down; a label in grey is all it gets.
+        self._wait(len(messages), "provisional_label_id" if self._name == _DOWN else "settled_at")
         return self._read(load, messages, time.perf_counter() - started)
 
     def _post(self, rows: Sequence[Mapping[str, str]]) -> None:
         answer_ = self._portal.post("/v1/messages", json={"messages": list(rows)})
         answer_.raise_for_status()
 
-    def _wait(self, count: int) -> None:
+    def _wait(self, count: int, column: str = "settled_at") -> None:
+        there = f"settled_at IS NOT NULL OR {column} IS NOT NULL"
+        statement = text(f"SELECT count(*) FROM messages WHERE {there}")  # noqa: S608
+
         def settled() -> bool:
             with self._engine.connect() as connection:
-                statement = text("SELECT count(*) FROM messages WHERE settled_at IS NOT NULL")
                 return int(connection.execute(statement).scalar_one()) >= count
 
         wait_until(settled, 900, f"{count} messages settled", every_s=0.5)
@@ -266,27 +153,33 @@ class Cascade:
             found = connection.execute(text(_TIMES)).all()
             calls = connection.execute(text(_CALLS)).one()
         labelled = [row for row in found if row.status == "labelled"]
+        shown = sorted(float(row.shown_ms) for row in found)
         gold = {str(place): case for place, case in enumerate(messages)}
-        by_llm = [float(row.latency_ms) for row in labelled if row.tier == "llm"]
-        return _row(
+        asked = [row for row in labelled if row.tier == "llm"]
+        by_llm = [float(row.latency_ms) for row in asked]
+        before = [float(row.ms) - float(row.latency_ms) for row in asked]
+        return row_of(
             self._name,
             load,
-            [float(row.ms) for row in found],
+            [float(row.ms) for row in found if row.ms is not None],
+            messages=len(messages),
             to_llm=int(calls.to_llm),
             calls=int(calls.calls),
             tokens_in=int(calls.tokens_in),
             tokens_cached=int(calls.tokens_cached),
             tokens_out=int(calls.tokens_out),
             cost_usd=float(calls.cost_usd),
-            shown_ms=statistics.fmean(float(row.shown_ms) for row in found),
+            shown_ms=statistics.fmean(shown),
+            shown_p95_ms=shown[int(len(shown) * 0.95)],
             first_label_ms=statistics.median(by_llm) if by_llm else 0.0,
+            before_call_ms=statistics.fmean(before) if before else 0.0,
             right_category=statistics.fmean(
                 row.category == gold[row.external_id].category for row in labelled
             ),
             right_urgency=statistics.fmean(
                 row.urgency == gold[row.external_id].urgency for row in labelled
             ),
-            to_people=len(found) - len(labelled),
+            to_people=sum(row.status == "needs_review" for row in found),
             took_s=took_s,
         )
 
@@ -300,8 +193,9 @@ class Cascade:
 @click.option("--repeats", default=0.1, show_default=True, help="Share that repeats another.")
 @click.option("--threads", default=64, show_default=True, help="Calls at once of (a).")
 @click.option("--seed", default=1, show_default=True)
-@click.option("--only", help="Only variants whose name has this in it.")
+@click.option("--only", multiple=True, help="Only variants whose name has this in it.")
 @click.option("--loads", default="steady,burst", show_default=True)
+@click.option("--quick", is_flag=True, help="400 messages, 10 a second, without switching off.")
 @click.option("--name", default="cascade", show_default=True, help="Name of the result files.")
 def main(
     count: int,
@@ -309,11 +203,17 @@ def main(
     repeats: float,
     threads: int,
     seed: int,
-    only: str | None,
+    only: tuple[str, ...],
     loads: str,
+    quick: bool,
     name: str,
 ) -> None:
     """Measure all variants and write the table to bench/results."""
+    if quick:
+        count, rate = int(_QUICK["count"]), _QUICK["rate"]
+    started = time.perf_counter()
+    planned = [(load, each) for load in loads.split(",") for each in variants(load, only, quick)]
+    click.echo(f"about {about_s(planned, count, rate, threads) / 60:.0f} minutes", err=True)
     os.environ["STANDIN_CORPUS"] = f"{SPLITS['train']}:{SPLITS['dev']}"
     messages = cases(count, repeats=repeats, seed=seed)
     rows: list[Row] = []
@@ -321,77 +221,55 @@ def main(
         tempfile.TemporaryDirectory(prefix="cascade-") as folder,
         common_ground(Path(folder), 0.0) as ground,
     ):
-        for load in loads.split(","):
-            rows += _measure(ground, load, messages, rate, threads, only)
+        for load, variant in planned:
+            rows.append(_measure(ground, variant, load, messages, rate, threads))
+            click.echo(f"{variant}, {load}: {rows[-1].mean_ms:.0f} ms", err=True)
     RESULTS.mkdir(exist_ok=True)
-    report = table(rows, rate)
+    report = heading(count, time.perf_counter() - started) + table(rows, rate)
     (RESULTS / f"{name}.json").write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n")
     (RESULTS / f"{name}.md").write_text(report)
     click.echo(report)
 
 
+def variants(load: str, only: Sequence[str], quick: bool) -> list[str]:
+    """What is measured at a load; measures are switched off one by one at the steady rate only."""
+    names = [llm_alone.NAME, *VARIANTS]
+    if load == "burst" or quick:
+        names = [each for each in names if " less " not in each]
+    return [each for each in names if not only or any(part in each for part in only)]
+
+
+def about_s(planned: Sequence[tuple[str, str]], count: int, rate: float, threads: int) -> float:
+    """How long that takes, about, on two cores that are free."""
+    seconds = 60.0  # the ground
+    for load, variant in planned:
+        alone = variant == llm_alone.NAME
+        seconds += 0.0 if alone else _AROUND_S
+        if load == "steady":
+            seconds += count / rate + 10
+        else:
+            # The LLM takes about 2.5 s a call; the rest labels about 50 messages a second.
+            calls = 1 if alone or VARIANTS[variant].get("llm_batch_messages") == 1 else 0.15
+            seconds += max(count * calls * 2.5 / (threads if alone else 32), count / 50)
+    return seconds
+
+
 def _measure(
     ground: Ground,
+    variant: str,
     load: str,
     messages: Sequence[Case],
     rate: float,
     threads: int,
-    only: str | None,
-) -> list[Row]:
-    rows: list[Row] = []
-    if only is None or only in "a: LLM alone":
+) -> Row:
+    if variant == llm_alone.NAME:
         ground.llm("knobs", _KNOBS)
-        rows.append(LlmAlone(ground, threads).measure(load, messages, rate))
-        click.echo(f"{rows[-1].name}, {load}: {rows[-1].mean_ms:.0f} ms", err=True)
-    for name, changes in VARIANTS.items():
-        if only is not None and only not in name:
-            continue
-        if load == "burst" and " less " in name:
-            continue
-        ground.llm("knobs", {"latency_mean_s": 0.0})
-        with Cascade(ground, name, changes) as cascade:
-            ground.llm("knobs", _KNOBS)
-            rows.append(cascade.measure(load, messages, rate))
-        click.echo(f"{name}, {load}: {rows[-1].mean_ms:.0f} ms", err=True)
-    return rows
-
-
-def table(rows: Sequence[Row], rate: float) -> str:
-    """The results as Markdown."""
-    head = (
-        "variant",
-        "load",
-        "messages to the LLM",
-        "calls",
-        "tokens in / cached / out",
-        "out per message",
-        "cost, USD",
-        "mean / p50 / p95, ms",
-        "mean to any label shown, ms",
-        "call to label, ms",
-        "category right",
-        "urgency right",
-        "to people",
-    )
-    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
-    for row in rows:
-        cells = (
-            row.name,
-            f"{row.load} {rate:g}/s" if row.load == "steady" else f"burst, {row.took_s:.0f} s",
-            f"{row.to_llm} of {row.messages}",
-            str(row.calls),
-            f"{row.tokens_in:,} / {row.tokens_cached:,} / {row.tokens_out:,}",
-            f"{row.tokens_out / max(row.to_llm, 1):.1f}",
-            f"{row.cost_usd:.4f}",
-            f"{row.mean_ms:.0f} / {row.p50_ms:.0f} / {row.p95_ms:.0f}",
-            f"{row.shown_ms:.0f}",
-            f"{row.first_label_ms:.0f}",
-            f"{row.right_category:.1%}",
-            f"{row.right_urgency:.1%}",
-            str(row.to_people),
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        return llm_alone.LlmAlone(ground, threads).measure(load, messages, rate)
+    ground.llm("knobs", {"latency_mean_s": 0.0, "fault_rates": {}})
+    with Cascade(ground, variant, VARIANTS[variant]) as cascade:
+        down = {"server_error": 1.0} if variant == _DOWN else {}
+        ground.llm("knobs", {**_KNOBS, "fault_rates": down})
+        return cascade.measure(load, messages, rate)
 
 
 if __name__ == "__main__":
