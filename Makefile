@@ -173,6 +173,14 @@ brokers:
 	    echo "No RabbitMQ or Redis: their tests are skipped. On Debian: sudo make brokers" >&2; \
 	  fi; }
 
+.PHONY: deploy-check
+deploy-check: $(VENVS)/deploy/.locked ## Lint deploy/: hadolint, cfn-lint, the schemas of compose and Kubernetes
+	sh deploy/check.sh $(VENVS)/deploy/bin
+
+.PHONY: deploy-try
+deploy-try: ## Build an image's files without Docker and run from them as another user (root)
+	sh deploy/docker/try.sh $(CURDIR)/$(VENVS)/image
+
 .PHONY: lint
 lint: $(VENVS)/test/.installed ## ruff, mypy (strict), import-linter
 	$(TEST)/ruff check .
@@ -208,6 +216,7 @@ lock: $(VENVS)/test/.locked ## Write the lock files anew from requirements/*.in 
 	$(call lock_one,bench-serving,-c runtime.txt)
 	$(call lock_one,bulk,-c runtime.txt)
 	$(call lock_one,localstack)
+	$(call lock_one,deploy)
 
 .PHONY: clean
 clean: ## Delete environments and caches; data stays (see reset)

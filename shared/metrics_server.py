@@ -41,7 +41,7 @@ def begin(settings: Settings) -> None:
 
 
 def serve(settings: Settings) -> None:
-    """Serve /metrics at CARELANE_METRICS_PORT, if that is set, from a thread of this process."""
+    """Serve /metrics and /healthz at CARELANE_METRICS_PORT, if that is set, from a thread."""
     if not settings.metrics_port:
         return
     host, port = settings.metrics_host, settings.metrics_port
@@ -65,6 +65,9 @@ def _app(settings: Settings) -> Any:
     def answer(
         environ: dict[str, Any], start: Callable[[str, list[tuple[str, str]]], Any]
     ) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") == "/healthz":  # for supervisors; it tells nothing
+            start("200 OK", [("Content-Type", "text/plain")])
+            return [b"ok\n"]
         if environ.get("PATH_INFO") != "/metrics":
             start("404 Not Found", [("Content-Type", "text/plain")])
             return [b"The numbers are at /metrics.\n"]

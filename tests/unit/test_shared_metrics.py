@@ -87,6 +87,16 @@ def test_the_port_asks_for_the_token_where_one_is_set() -> None:
     assert b'carelane_sent_total{lane="llm"} 1.0' in read(Authorization="Bearer the token")
 
 
+def test_a_supervisor_needs_no_token_to_see_that_the_process_lives() -> None:
+    enable_socket()
+    settings = Settings(metrics_port=free_port(), metrics_token="the token")
+    metrics_server.serve(settings)
+
+    url = f"http://127.0.0.1:{settings.metrics_port}/healthz"
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        assert answer.read() == b"ok\n"
+
+
 def test_a_port_that_is_taken_costs_the_numbers_only() -> None:
     enable_socket()
     settings = Settings(metrics_port=free_port())
