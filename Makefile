@@ -151,6 +151,15 @@ faults: MINUTES ?= 10
 faults: $(VENVS)/test/.installed $(VENVS)/localstack/.locked ## A long mix: make faults SEED=7 MINUTES=10
 	SEED=$(SEED) MINUTES=$(MINUTES) $(TEST)/python -m pytest tests/faults -s
 
+.PHONY: fuzz
+fuzz: FUZZ ?= 5000
+fuzz: $(VENVS)/test/.installed ## Throw many more odd inputs at every parser: make fuzz FUZZ=5000
+	FUZZ_EXAMPLES=$(FUZZ) $(TEST)/python -m pytest --timeout 3600 tests/unit/test_fuzz_parsers.py
+
+.PHONY: audit
+audit: $(VENVS)/audit/.locked ## bandit, pip-audit (needs PyPI) and an SBOM in build/sbom/
+	$(VENVS)/audit/bin/python .ci/audit.py
+
 .PHONY: browser
 browser:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
@@ -216,6 +225,7 @@ lock: $(VENVS)/test/.locked ## Write the lock files anew from requirements/*.in 
 	$(call lock_one,bench-serving,-c runtime.txt)
 	$(call lock_one,bulk,-c runtime.txt)
 	$(call lock_one,localstack)
+	$(call lock_one,audit)
 	$(call lock_one,deploy)
 
 .PHONY: clean

@@ -207,7 +207,8 @@ def open_envelope(body: str) -> tuple[tuple[UUID, ...], str]:
         task = envelope["headers"]["task"]
         _, arguments, _ = json.loads(base64.b64decode(envelope["body"]))
         ids = tuple(UUID(each) for each in arguments["ids"])
-    except (ValueError, KeyError, TypeError, binascii.Error):
+    # The attribute: of an id that is a list. Recursion: of thousands of brackets.
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
         return (), "cannot be read: not a task of Carelane's"
     if task not in (TASK_FAST, TASK_LLM):
         return ids, f"unknown task {str(task)[:60]}"

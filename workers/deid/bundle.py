@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,17 +49,30 @@ def open_bundle(folder: Path) -> DeidBundle:
             f"The de-identification bundle {folder} cannot be read ({error.strerror}): it needs "
             "bundle.json, model.onnx and tokenizer.json. Reinstall Carelane, or name a bundle."
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{path} is not JSON ({error}); copy the bundle again.") from error
-    _check(content, path)
+    try:
+        _check(content, path)
+        bundle = _parse(content, folder)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise BundleError(
+            f"{path} holds something that it cannot ({error!r}); copy the bundle again."
+        ) from error
     for name, expected in content["files"].items():
+        if Path(name).name != name or "\0" in name:
+            raise BundleError(f"{path} names {name!r}, which lies outside the bundle; refused.")
         _check_hash(folder / name, expected)
+    return bundle
+
+
+def _parse(content: Mapping[str, Any], folder: Path) -> DeidBundle:
+    thresholds = {name: float(value) for name, value in content["thresholds"].items()}
     return DeidBundle(
         folder=folder,
         version=str(content["version"]),
         window_tokens=int(content["window_tokens"]),
         overlap_tokens=int(content["overlap_tokens"]),
-        thresholds=Thresholds(**content["thresholds"]),
+        thresholds=Thresholds(**thresholds),
     )
 
 

@@ -66,7 +66,7 @@ def read_manifest(folder: Path) -> Manifest:
     data = _json(folder)
     try:
         manifest = _parse(data)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BundleError(
             f"{folder / MANIFEST} is not a manifest of format {FORMAT}: {error!r}. Build the "
             "bundle again with `carelane model build`, or restore it from the repository."
@@ -99,7 +99,7 @@ def _json(folder: Path) -> Mapping[str, Any]:
             f"no model bundle at {folder}: {path.name} cannot be read ({error.strerror}). "
             "CARELANE_BUNDLE names the folder; the one that ships is workers/models/triage-v1."
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{path} is damaged: {error}. Restore the bundle.") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         found = data.get("format") if isinstance(data, dict) else type(data).__name__
@@ -144,7 +144,7 @@ def _parse(data: Mapping[str, Any]) -> Manifest:
 
 
 def _check_file(folder: Path, name: str, expected: str) -> None:
-    if Path(name).name != name:
+    if Path(name).name != name or "\0" in name:
         raise BundleError(f"bundle {folder} names {name!r}, which lies outside it; refused")
     try:
         found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
