@@ -78,7 +78,7 @@ def take(source: str, checked: Checked) -> Result:
     """
     door = current_door()
     with transaction(door.engine) as connection:
-        full = door.backlog.is_full(connection)
+        full = door.backlog.is_full(connection, len(checked.drafts))
         if full and not _is_one_in_danger(checked, door.intake):
             raise _later(
                 "overloaded",

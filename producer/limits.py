@@ -71,21 +71,32 @@ _LOOK_EVERY_S = 2.0
 
 
 class Backlog:
-    """Whether more messages are processing than the setting allows; looked up now and then."""
+    """Whether more messages are processing than the setting allows; looked up now and then.
+
+    Between two looks this process counts what it lets in itself: a burst is over the limit before
+    the next look.
+    """
 
     def __init__(self, most: int, *, clock: Clock = time.monotonic) -> None:
         self._most = most
         self._clock = clock
         self._looked_at = -math.inf
-        self._full = False
+        self._room = 0
+        self._lock = threading.Lock()
 
-    def is_full(self, connection: Connection) -> bool:
-        """At most `_LOOK_EVERY_S` old; the count stops at the limit, so it stays cheap."""
-        # Without a lock: two threads that look at the same time both see the truth.
+    def is_full(self, connection: Connection, messages: int) -> bool:
+        """Whether there is no room now; if there is, so many messages are let in."""
+        # Without the lock: two threads that look at the same time both see the truth.
         if self._clock() - self._looked_at > _LOOK_EVERY_S:
-            self._full = connection.execute(_COUNT, {"most": self._most}).scalar_one() >= self._most
+            # The count stops at the limit, so it stays cheap.
+            processing = connection.execute(_COUNT, {"most": self._most}).scalar_one()
+            self._room = self._most - processing
             self._looked_at = self._clock()
-        return self._full
+        with self._lock:
+            if self._room <= 0:
+                return True
+            self._room -= messages
+            return False
 
 
 @contextmanager

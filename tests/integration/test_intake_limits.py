@@ -140,6 +140,17 @@ def test_a_backlog_stops_the_intake_except_for_danger_that_comes_alone(
         assert Portal(app, portal.key).post(_batch("b", 1)).status_code == 202
 
 
+def test_a_burst_meets_the_limit_before_the_backlog_is_looked_at_again(
+    settings: Settings, engine: Engine
+) -> None:
+    with open_app(replace(settings, max_backlog=30)) as app:
+        portal = Portal(app, new_key(engine, settings))
+        answers = [portal.post(_batch(name, 10)) for name in "abcde"]
+
+    assert [each.status_code for each in answers] == [202, 202, 202, 429, 429]
+    assert len(rows(engine, "SELECT 1 FROM messages")) == 30
+
+
 def test_the_demo_portal_says_it_on_a_page(settings: Settings) -> None:
     with open_app(replace(settings, demo_portal=True, max_backlog=1)) as app:
         browser = app.test_client()
