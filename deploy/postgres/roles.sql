@@ -51,7 +51,8 @@ INSERT INTO wanted VALUES
     ('relay', 'outbox', 'SELECT, INSERT, DELETE'),
     ('relay', 'outbox', 'UPDATE (created_at)'),  -- what FOR UPDATE asks for
     ('relay', 'messages', 'SELECT (id, source, status, red_flags, received_at, enqueued_at,
-        rerun_at, settled_at, lease_owner, lease_until, current_label_id, cache_key, attempts)'),
+        rerun_at, settled_at, lease_owner, lease_until, current_label_id, cache_key, attempts,
+        trace_parent)'),
     ('relay', 'messages', 'UPDATE (status, status_reason, enqueued_at, settled_at, lease_owner,
         lease_until, attempts)'),
     ('relay', 'worker_orders webhooks', 'SELECT'),
