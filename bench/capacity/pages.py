@@ -11,6 +11,7 @@ from typing import Any, Final
 from bench.capacity.check import table
 from bench.capacity.plan import Felt, Hour, Limit
 from bench.generated import put_into
+from bench.plots import axes, save
 
 _DOCS: Final = Path(__file__).parent.parent.parent / "docs"
 _RESULT: Final = Path(__file__).parent.parent / "results" / "scale.json"
@@ -126,31 +127,6 @@ def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 # --- Plots ----------------------------------------------------------------------------------------
-
-
-def axes(height_in: float = 3.4) -> tuple[Any, Any]:
-    """A figure whose SVG is the same for the same numbers."""
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    mpl.rcParams.update({"svg.hashsalt": "carelane", "svg.fonttype": "none", "font.size": 9})
-    from matplotlib import pyplot as plt
-
-    figure, axis = plt.subplots(figsize=(7.2, height_in), layout="constrained")
-    axis.spines[["top", "right"]].set_visible(False)
-    return figure, axis
-
-
-def save(figure: Any, path: Path) -> None:
-    """As SVG, without a date."""
-    from matplotlib import pyplot as plt
-
-    # White, so that dark pages show it too.
-    figure.savefig(path, metadata={"Date": None}, facecolor="white")
-    plt.close(figure)
-    # matplotlib ends lines with blanks.
-    lines = [line.rstrip() for line in path.read_text().splitlines()]
-    path.write_text("\n".join(lines) + "\n")
 
 
 def _plot_limits(limits: Sequence[Limit], plan: dict[str, Any], path: Path) -> None:
