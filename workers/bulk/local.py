@@ -24,7 +24,7 @@ from typing import Any, Final, Protocol
 from shared.errors import CarelaneError
 from workers.bulk.job import Job, Part
 from workers.bulk.labeller import labeller_of
-from workers.bulk.part import OnLine, label_part
+from workers.bulk.part import BETWEEN, OnLine, label_part
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +34,9 @@ _LINE_TRIES: Final = 2
 _PART_TRIES: Final = 6
 #: Longer than any message takes, by far; the live lane's bound is of the same size.
 _HANGS_AFTER_S: Final = 60.0
-#: Loading the models; on a busy machine it takes some seconds.
-_LOADS_WITHIN_S: Final = 300.0
+#: Between lines a process loads its models, reads, or puts files into place, perhaps far away.
+_BETWEEN_S: Final = 300.0
 _LOOK_EVERY_S: Final = 1.0
-#: What a process's place in the shared table says before its first line.
-_LOADING: Final = 0
 
 _GOES_ON: Final = "The same command goes on where this stopped."
 
@@ -70,7 +68,7 @@ class _Worker:
     process: SpawnProcess
     pipe: Connection
     part: Part | None = None
-    line: int = _LOADING
+    line: int = BETWEEN
     since_s: float = field(default_factory=time.monotonic)
 
 
@@ -133,7 +131,8 @@ class LocalEngine:
                 f"killer, and try fewer --processes. {_GOES_ON}"
             )
         worker.part = part
-        worker.line, worker.since_s = self._lines[2 * worker.slot], time.monotonic()
+        worker.line, worker.since_s = BETWEEN, time.monotonic()
+        self._lines[2 * worker.slot] = BETWEEN
         given_up = frozenset(line for line, ends in self._ends.items() if ends >= _LINE_TRIES)
         with suppress(OSError):  # it is dead; `_listen` sees that
             worker.pipe.send((part, given_up))
@@ -160,7 +159,7 @@ class LocalEngine:
         now_s = time.monotonic()
         if line != worker.line:
             worker.line, worker.since_s = line, now_s
-        longest_s = _LOADS_WITHIN_S if line == _LOADING else self._hangs_after_s
+        longest_s = _BETWEEN_S if line == BETWEEN else self._hangs_after_s
         return now_s - worker.since_s > longest_s
 
     def _replace(
@@ -173,9 +172,9 @@ class LocalEngine:
             "a process ended, its part begins again",
             extra={"exit": worker.process.exitcode, "part": part.number, "line": line},
         )
-        if line > part.line:
+        if line != BETWEEN:
             self._ends[line] += 1
-        self._lines[2 * worker.slot] = _LOADING
+        self._lines[2 * worker.slot] = BETWEEN
         self._lines[2 * worker.slot + 1] = 0
         todo.appendleft(part)
         workers[worker.slot] = self._start(worker.slot, job)
@@ -215,7 +214,7 @@ def _work(
 
     def on_line(line: int) -> None:
         lines[2 * slot] = line
-        lines[2 * slot + 1] += 1
+        lines[2 * slot + 1] += line != BETWEEN
 
     while True:
         try:

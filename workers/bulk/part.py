@@ -31,7 +31,8 @@ LABELS: Final = "labels"
 #: Reason of a message that kills its process, as in the live lane.
 CRASHED: Final = "crashed_worker"
 
-#: Called with each row's line before it is labelled.
+#: Called with each row's line before it is labelled, and with BETWEEN after it.
+BETWEEN: Final = 0
 OnLine = Callable[[int], object]
 
 
@@ -60,6 +61,7 @@ def label_part(
                     files.take(row, Labelled(record=record))
                 else:
                     files.take(row, labeller.label(row.id, row.text, with_text=job.with_text))
+                on_line(BETWEEN)
         files.publish(folder, part, time.monotonic() - started_s)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
