@@ -25,9 +25,9 @@ _LANES: Final = {Explain.WORDS: "fast", Explain.RATIONALE: "llm"}
 _ALIVE_WITHIN: Final = timedelta(seconds=30)
 #: What nobody could answer because no such worker runs.
 NOBODY: Final = "nobody_to_ask"
-#: A word is said to carry a decision when it takes away this much of its probability, and half as
-#: much as the weightiest one.
-_LEAST_WEIGHT: Final = 0.01
+#: A word is said to carry a decision when without it the decision's log-odds fall by so much (from
+#: 90 to 87 %, or from 99 to 98.7 %), and by half as much as without the weightiest one.
+_LEAST_WEIGHT: Final = 0.25
 _OF_THE_MOST: Final = 0.5
 
 

@@ -50,7 +50,7 @@ def full(store: Store, engine: Engine) -> str:
     message_id = store.message("I have chest pain \u202e", flags=[FLAG], patient_ref="pt-1")
     store.label(message_id, status=Status.ESCALATED, reasons=["unsure"], rationale="because")
     label_id = store.label(message_id, urgency=Urgency.EMERGENT, latency_ms=3, model_version="v1")
-    words = [[0, 1, 0.2, 0.0], [2, 6, 0.2, 0.3], [7, 12, 0.0, 0.3]]
+    words = [[0, 1, 2, 0], [2, 6, 2, 3], [7, 12, 0, 3]]
     result = {"category": "refill", "urgency": "emergent", "words": words}
     about = {"message_id": message_id, "label_id": label_id, "asked_by": "ada", "outcome": "ok"}
     store.add(explanations, **about, kind="words", model_version="v1", result=result)

@@ -12,19 +12,21 @@ import pytest
 from sqlalchemy import Engine, insert, text
 
 from dashboard.permissions import Role
-from shared.contracts import Explain, Tier, Urgency
+from shared.contracts import Explain, Lane, Tier, Urgency
 from shared.database import transaction
 from shared.settings import Settings
 from shared.tables import audit_log, explanations, llm_calls, llm_exchanges
 from shared.tables import workers as workers_table
 from tests.dashboard_pages import Person, Store, text_of
-from tests.services import StandinForTests
+from tests.services import StandinForTests, eventually
 from tests.worker_process import SURE, ObedientLabeller
+from tests.worker_stack import Clinic, Workers, clinic, workers
 from workers.carrying_words import answerer
 from workers.composition import build_llm
 from workers.explainer import Explainer, Quiet
 
 pytestmark = pytest.mark.integration
+__all__ = ["clinic", "workers"]
 
 SignedIn = Callable[[Role], Person]
 BACKGROUND = {"X-Carelane-Background": "1"}
@@ -267,3 +269,26 @@ def test_who_may_only_read_cannot_spend(signed_in: SignedIn, store: Store) -> No
 
     assert "Why this label" not in auditor.get(f"/messages/{message_id}").text
     assert auditor.post(f"/messages/{message_id}/why").status_code == 403
+
+
+def test_running_workers_answer_by_themselves_with_the_shipped_model(
+    signed_in: SignedIn, clinic: Clinic, workers: Workers
+) -> None:
+    workers.start("fast", shipped_model=True)
+    workers.start("llm")
+    ids = clinic.accept("Please refill my metformin, I have ten days left")
+    clinic.send(Lane.FAST, ids)
+    eventually(clinic.all_are(ids, "labelled"), what="labelled by the shipped model")
+    person = signed_in(Role.CLINICIAN)
+
+    person.get(f"/messages/{ids[0]}")
+    person.post(f"/messages/{ids[0]}/why")
+
+    eventually(
+        lambda: person.get(f"/messages/{ids[0]}/explanations").json == {"waiting": False},
+        what="both explanations",
+    )
+    page = _page(person, ids[0])
+    assert "the category Refill" in text_of(page)
+    assert "refill" in "".join(re.findall(r"<mark class=.plain[^>]*>([^<]*)</mark>", page))
+    assert "Simulated: reads most like" in page

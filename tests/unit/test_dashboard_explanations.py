@@ -18,7 +18,7 @@ def _found(*words: tuple[int, int, float, float], standing: Standing = Standing.
 
 
 def test_the_weightiest_words_carry_and_neighbours_are_one_mark() -> None:
-    found = _found((0, 4, 0.03, 0), (5, 9, 0.10, 0), (10, 20, 0.104, 0.02), (21, 24, 0.02, 0))
+    found = _found((0, 4, 0.3, 0), (5, 9, 1.0, 0), (10, 20, 1.04, 0.3), (21, 24, 0.2, 0))
 
     assert carried(found) == (
         Carried(start=5, end=20, of="category"),
@@ -27,7 +27,7 @@ def test_the_weightiest_words_carry_and_neighbours_are_one_mark() -> None:
 
 
 def test_words_that_weigh_next_to_nothing_carry_nothing() -> None:
-    assert carried(_found((0, 4, 0.004, -0.2), (5, 9, 0.001, 0))) == ()
+    assert carried(_found((0, 4, 0.1, -0.9), (5, 9, 0.2, 0))) == ()
 
 
 def test_nothing_is_marked_before_the_answer_is_there() -> None:

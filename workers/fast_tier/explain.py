@@ -2,11 +2,13 @@
 
 For a page that somebody looks at, not for the hot path: a message of 60 words costs about 40
 runs of the model. Neighbouring words are left out together, so that "can't breathe" counts as
-one thing.
+one thing. Weights are in log-odds: where the model is very sure, any words left out cost hardly any
+probability, and still some matter ten times as much as others.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from workers.fast_tier.scores import Scores
 _WORD: Final = re.compile(r"\S+")
 _SPAN: Final = 3  # words left out together
 _MOST_RUNS: Final = 60
+_SUREST: Final = 1e-6  # no probability is taken to be nearer to 0 or 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +29,8 @@ class Attribution:
 
     start: int  # place in the text, characters
     end: int
-    category_weight: float  # probability of the primary category lost without it
-    urgency_weight: float  # probability of the said urgency lost without it
+    category_weight: float  # log-odds of the primary category lost without it
+    urgency_weight: float  # log-odds of the said urgency lost without it
 
 
 def explain(text: str, score: Callable[[str], Scores]) -> tuple[Attribution, ...]:
@@ -45,8 +48,9 @@ def explain(text: str, score: Callable[[str], Scores]) -> tuple[Attribution, ...
         covered = range(max(0, first), min(len(words), first + span))
         without = score(_left_out(text, words, covered))
         loss = (
-            whole.category_confidence - without.category_probabilities[category],
-            whole.urgency_confidence - without.urgency_probabilities[urgency],
+            _log_odds(whole.category_confidence)
+            - _log_odds(without.category_probabilities[category]),
+            _log_odds(whole.urgency_confidence) - _log_odds(without.urgency_probabilities[urgency]),
         )
         for word in covered:
             losses[word].append(loss)
@@ -60,6 +64,11 @@ def explain(text: str, score: Callable[[str], Scores]) -> tuple[Attribution, ...
         for (start, end), mine in zip(words, losses, strict=True)
         if mine
     )
+
+
+def _log_odds(probability: float) -> float:
+    bounded = min(max(probability, _SUREST), 1 - _SUREST)
+    return math.log(bounded / (1 - bounded))
 
 
 def _left_out(text: str, words: list[tuple[int, int]], covered: range) -> str:
