@@ -21,6 +21,7 @@ from training.commands.options import (
     load_train,
     split_option,
     taxonomy_option,
+    threads_option,
     train_option,
     work_option,
 )
@@ -59,7 +60,7 @@ from workers.fast_tier import SHIPPED
     show_default="the shipped bundle's folder",
 )
 @click.option("--no-release", is_flag=True, help="Stop at the draft bundle and its report.")
-@click.option("--threads", type=int, default=1, show_default=True)
+@threads_option
 @train_option
 @split_option("dev")
 @split_option("test")

@@ -12,10 +12,8 @@ from training.commands.options import (
     load_split,
     load_taxonomy,
     load_train,
-    split_option,
-    taxonomy_option,
-    train_option,
-    work_option,
+    step_options,
+    threads_option,
 )
 from training.crossval import blended, figures, folds, linear_logits, spread, transformer_logits
 from training.linear import LinearOptions
@@ -51,11 +49,8 @@ from training.threads import use_threads
 @click.option("--lr", type=float, default=SHIPPED_RECIPE.lr, show_default=True)
 @click.option("--composed", type=float, default=SHIPPED_RECIPE.composed, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--threads", type=int, default=1, show_default=True)
-@train_option
-@split_option("dev")
-@taxonomy_option
-@work_option
+@threads_option
+@step_options
 def command(
     leave_out: tuple[str, ...],
     n_folds: int,

@@ -12,10 +12,8 @@ from training.commands.options import (
     load_split,
     load_taxonomy,
     load_train,
-    split_option,
-    taxonomy_option,
-    train_option,
-    work_option,
+    step_options,
+    threads_option,
 )
 from training.corpus import read
 from training.distil import DistilOptions, distil, student_of
@@ -58,12 +56,9 @@ from training.threads import use_threads
     help="More labelled messages, e.g. those that `carelane model teach` wrote.",
 )
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--threads", type=int, default=1, show_default=True)
+@threads_option
 @click.option("--output", type=click.Path(path_type=Path), help="Default: WORK/student.pt")
-@train_option
-@split_option("dev")
-@taxonomy_option
-@work_option
+@step_options
 def command(
     teachers: tuple[Path, ...],
     layers: str,

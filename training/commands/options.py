@@ -65,6 +65,18 @@ def split_option(name: str) -> Callable[[Decorated], Decorated]:
     )
 
 
+def step_options(function: Decorated) -> Decorated:
+    """--train, --dev, --taxonomy and --work: what a step from messages to a model takes."""
+    for option in (work_option, taxonomy_option, split_option("dev"), train_option):
+        function = option(function)
+    return function
+
+
+def threads_option(function: Decorated) -> Decorated:
+    """--threads; one by default, as results then do not depend on the machine's cores."""
+    return click.option("--threads", type=int, default=1, show_default=True)(function)
+
+
 def bundle_argument(function: Decorated) -> Decorated:
     """BUNDLE, a folder; `shipped` is the one that comes with Carelane."""
     return click.argument("bundle", callback=_bundle)(function)

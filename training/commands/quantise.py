@@ -10,10 +10,7 @@ from training import pipeline
 from training.commands.options import (
     load_taxonomy,
     load_train,
-    split_option,
-    taxonomy_option,
-    train_option,
-    work_option,
+    step_options,
 )
 from training.quantise import SHIPPED, VARIANTS
 from workers.fast_tier.manifest import LinearWeights
@@ -32,10 +29,7 @@ from workers.fast_tier.manifest import LinearWeights
 @click.option("--no-linear", is_flag=True, help="Leave the linear model out of the blend.")
 @click.option("--version", default="0.0.0", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="Default: WORK/bundle")
-@train_option
-@split_option("dev")
-@taxonomy_option
-@work_option
+@step_options
 def command(
     model_path: Path | None,
     variant: str,

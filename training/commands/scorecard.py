@@ -13,10 +13,7 @@ from training.commands.options import (
     load_split,
     load_taxonomy,
     load_train,
-    split_option,
-    taxonomy_option,
-    train_option,
-    work_option,
+    step_options,
 )
 from training.corpus import Example
 from training.progress import steps
@@ -46,10 +43,7 @@ from training.threads import use_threads
     show_default=True,
     help="Quantisation-aware fine-tuning for so long, as one more row.",
 )
-@train_option
-@split_option("dev")
-@taxonomy_option
-@work_option
+@step_options
 def command(
     model_path: Path | None,
     bundle: Path | None,

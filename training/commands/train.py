@@ -13,10 +13,8 @@ from training.commands.options import (
     load_split,
     load_taxonomy,
     load_train,
-    split_option,
-    taxonomy_option,
-    train_option,
-    work_option,
+    step_options,
+    threads_option,
 )
 from training.encode import load_tokenizer
 from training.linear import LinearOptions
@@ -84,12 +82,9 @@ from training.warmup import WarmUpOptions, warm_up
     show_default=True,
     help="Contrastive warm-up on same-label pairs first.",
 )
-@click.option("--threads", type=int, default=1, show_default=True)
+@threads_option
 @click.option("--output", type=click.Path(path_type=Path), help="Default: WORK/model.pt")
-@train_option
-@split_option("dev")
-@taxonomy_option
-@work_option
+@step_options
 def command(
     kind: str,
     base: str,
