@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -112,7 +113,9 @@ def _read_csv_lines(lines: io.TextIOWrapper) -> Iterator[Row | BadRow]:
     first = lines.readline()
     _refuse_utf16(first[:2].encode("utf-8", "surrogateescape"))
     csv.field_size_limit(_LONGEST_FIELD)
-    reader = csv.reader(_chained(first, lines), strict=True, delimiter=_delimiter(first))
+    # Not `yield from`: that would close `lines`, which the caller has let go of by then.
+    both = itertools.chain([first], lines)
+    reader = csv.reader(both, strict=True, delimiter=_delimiter(first))
     try:
         header = _header(next(reader, []))
     except csv.Error as error:
@@ -128,11 +131,6 @@ def _read_csv_lines(lines: io.TextIOWrapper) -> Iterator[Row | BadRow]:
             continue
         if cells:
             yield _csv_row(line, header, cells)
-
-
-def _chained(first: str, rest: io.TextIOWrapper) -> Iterator[str]:
-    yield first
-    yield from rest
 
 
 def _delimiter(first_line: str) -> str:
