@@ -124,11 +124,13 @@ def _loads(field: Field) -> Iterator[tuple[str, float, Callable[[Portal], None]]
         )
 
     def burst(portal: Portal) -> None:
-        busy = [True]
-        dangers = portal.dangers_while(lambda: busy[0], options.danger_every_s)
+        sending = [True]
+        dangers = portal.dangers_while(
+            lambda: sending[0] or _any(field.engine, _BACKLOG), options.danger_every_s
+        )
         many = list(islice(field.texts, options.burst))
         portal.at_once(many, per_call=_PER_CALL, callers=_CALLERS)
-        busy[0] = False
+        sending[0] = False
         dangers.join()
 
     if options.steady_s:
@@ -152,8 +154,7 @@ def _phase(
     sampler.start()
     begun = time.monotonic()
     load(portal)
-    accepted_in_s = time.monotonic() - begun
-    wait_until(lambda: not _processing(field.engine), _PATIENCE_S, "all settled", every_s=0.5)
+    wait_until(lambda: not _any(field.engine, _PROCESSING), _PATIENCE_S, "all settled", every_s=0.5)
     settled_in_s = time.monotonic() - begun
     sampler.stop()
     portal.close()
@@ -168,7 +169,7 @@ def _phase(
         "dangers": len(portal.dangers),
         "answers": dict(portal.answers),
         "waited_s": portal.waited_s,
-        "accepted_in_s": accepted_in_s,
+        "accepted_in_s": portal.sent_in_s,
         "settled_in_s": settled_in_s,
         "per_s": len(portal.accepted) / settled_in_s,
         "lost": lost,
@@ -180,8 +181,11 @@ def _phase(
     }
 
 
-def _processing(engine: Engine) -> bool:
-    statement = "SELECT 1 FROM messages WHERE status IN ('queued', 'escalated') LIMIT 1"
+_PROCESSING: Final = "SELECT 1 FROM messages WHERE status IN ('queued', 'escalated') LIMIT 1"
+_BACKLOG: Final = "SELECT 1 FROM messages WHERE status = 'queued' AND red_flags = '[]' LIMIT 1"
+
+
+def _any(engine: Engine, statement: str) -> bool:
     with transaction(engine) as connection:
         return connection.execute(text(statement)).first() is not None
 

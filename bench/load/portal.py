@@ -26,12 +26,16 @@ class Portal:
     answers: Counter[str] = field(default_factory=Counter)  # by status, or the error's name
     accepted: list[str] = field(default_factory=list)  # ids
     dangers: list[str] = field(default_factory=list)  # of those, the red-flagged ones
+    sent_in_s: float = 0.0  # until all of a load was accepted
     waited_s: float = 0.0  # for Retry-After
     without_a_time: int = 0  # refusals that did not say when to come again
+    transport: httpx.BaseTransport | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._http = httpx.Client(base_url=self.url, headers=dict(self.headers), timeout=120)
+        self._http = httpx.Client(
+            base_url=self.url, headers=dict(self.headers), timeout=120, transport=self.transport
+        )
 
     def close(self) -> None:
         """End the connections."""
@@ -79,13 +83,16 @@ class Portal:
                 if due_s >= next_danger_s:
                     pool.submit(self.hand_in, [DANGER], danger=True)
                     next_danger_s += danger_every_s
+        self.sent_in_s = time.monotonic() - started
 
     def at_once(self, texts: Sequence[str], *, per_call: int, callers: int) -> None:
         """All of them as fast as they are taken, by so many callers at the same time."""
         calls = [texts[start : start + per_call] for start in range(0, len(texts), per_call)]
+        started = time.monotonic()
         with ThreadPoolExecutor(callers) as pool:
             for done in [pool.submit(self.hand_in, each) for each in calls]:
                 done.result()
+        self.sent_in_s = time.monotonic() - started
 
     def dangers_while(self, busy: Callable[[], bool], every_s: float) -> threading.Thread:
         """One message in danger every so often for as long as it is busy."""
