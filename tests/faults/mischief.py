@@ -230,10 +230,13 @@ def _children(pid: int) -> list[int]:
     return [int(each) for each in listed.split()]
 
 
-def wait_for_quiet(whole: Whole, timeout_s: float) -> None:
+def wait_for_quiet(mischief: Mischief, timeout_s: float) -> None:
     """Wait until nothing is processing and nothing is on its way."""
+    whole = mischief.whole
 
     def quiet() -> bool:
+        # What was starting while a fault lasted may end only now.
+        mischief.revive()
         with suppress(StoreError):
             return whole.no_more("queued", "escalated")() and not whole.rows(
                 "SELECT 1 FROM outbox LIMIT 1"

@@ -150,7 +150,7 @@ def test_every_accepted_message_is_kept_whatever_breaks(
     feeding.join(timeout=60)
     assert not feeding.is_alive(), "the portal never got its last messages in"
     quiet_from = time.monotonic()
-    wait_for_quiet(hurt, timeout_s=180)
+    wait_for_quiet(mischief, timeout_s=180)
     quiet_s = time.monotonic() - quiet_from
 
     costs = paid(hurt, standin_llm.requests())
