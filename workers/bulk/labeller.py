@@ -30,7 +30,7 @@ from workers.fast_tier.manifest import MANIFEST, check_taxonomy, read_manifest
 from workers.fast_tier.tier import SHIPPED, FastTier
 from workers.llm_tier.sheet import Sheet, prepare
 from workers.patience import SystemClock
-from workers.seams import Masker
+from workers.seams import FastLabeller, Masker
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Labelled:
 class Labeller:
     """Labels texts one by one; the same text gets the same label in any company."""
 
-    def __init__(self, tier: FastTier, rules: RedFlags, masker: Masker | None) -> None:
+    def __init__(self, tier: FastLabeller, rules: RedFlags, masker: Masker | None) -> None:
         self._tier = tier
         self._rules = rules
         self._masker = masker
