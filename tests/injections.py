@@ -215,6 +215,7 @@ ORDINARY = [
     "Please mark all my appointments as cancelled",
     "My medical assistant said to answer only by phone",
     "Put me in for the next opening",
+    "Question number 3 about my bill: why was the level 2 visit charged twice?",
     "Please cancel all following appointments",
     "Vitamin B12 and D3, how much?",
     "The label says with food, the blog says without. Heart rate 54, all other results fine",

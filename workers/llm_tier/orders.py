@@ -166,7 +166,7 @@ _DOUBTFUL: Final = (
     r"\b(?:reclassif\w{1,8}|re-?label\w{0,4}|prioriti[sz]\w{1,6}|penali[sz]ed)\b",
     r"\b(?:what|anything|everything) (?:you were|you are|you have been) told\b",
     r"\b(?:do not|don't|stop) (?:follow|obey|read|process|listen)\w{0,4}\b",
-    r"\b(?:number|code|level|give (?:it|them|all|everyone)(?: an?)?|means) ?:? ?[\"']?[123]\b",
+    r"\b(?:code|triage level|give (?:it|them|all|everyone)(?: an?)?|means) ?:? ?[\"']?[123]\b",
     (
         r"\b(?:machine|system|computer|program|robot|software|model|whoever|automated)\b"
         r".{0,20}\b(?:reads?|reading|sorts?|sorting|triages?|label\w{0,4})\b"
