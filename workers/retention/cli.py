@@ -15,7 +15,7 @@ from shared.database import make_engine
 from shared.settings import Settings
 from workers.deid import Deidentifier
 from workers.retention.export import Export
-from workers.retention.removal import BATCH, Done, Due, Keep, due, remove
+from workers.retention.removal import BATCH, EXPORTED_BATCH, Done, Due, Keep, due, remove
 
 
 @click.command()
@@ -27,8 +27,12 @@ from workers.retention.removal import BATCH, Done, Due, Keep, due, remove
     help="Append the messages that go to this file first, as JSON lines with masked texts. What "
     "cannot be masked is left out, and counted.",
 )
-@click.option("--batch", type=click.IntRange(1, 10_000), default=BATCH, show_default=True)
-def retention(*, dry_run: bool, export_to: Path | None, batch: int) -> None:
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 10_000),
+    help=f"Rows in one transaction.  [default: {BATCH}, {EXPORTED_BATCH} with --export]",
+)
+def retention(*, dry_run: bool, export_to: Path | None, batch: int | None) -> None:
     """Remove what is older than CARELANE_KEEP_..._DAYS allow; nothing while none is set.
 
     Messages go only once a person has marked them done, with their labels, words, texts and calls
@@ -43,7 +47,8 @@ def retention(*, dry_run: bool, export_to: Path | None, batch: int) -> None:
     for each in found:
         click.echo(_said(each))
     if not dry_run:
-        _remove(engine, settings, found, export_to, batch)
+        usual = EXPORTED_BATCH if export_to is not None else BATCH
+        _remove(engine, settings, found, export_to, batch or usual)
 
 
 def _said(what: Due) -> str:

@@ -19,6 +19,8 @@ from shared.tables import audit_log
 
 #: So short that a page that wants one of the rows does not notice.
 BATCH: Final = 500
+#: Masking takes longer than removing, and the rows are locked meanwhile.
+EXPORTED_BATCH: Final = 50
 
 ACTION: Final = "removed_by_age"
 
