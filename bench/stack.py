@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from string import Template
@@ -33,7 +34,15 @@ _CHECKOUT: Final = Path(__file__).resolve().parent.parent
 class Stack:
     """The processes, by name; each can be started, stopped and killed on its own."""
 
-    def __init__(self, settings: Settings, logs: Path, *, fast_processes: int = 1) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        logs: Path,
+        *,
+        fast_processes: int = 1,
+        inside: Callable[[str], Sequence[str]] = lambda _: (),
+    ) -> None:
+        """`inside` gives what stands before a process's command: where it runs."""
         intake_port, dashboard_port = free_port(), free_port()
         self.settings = replace(
             settings,
@@ -44,6 +53,7 @@ class Stack:
         self.api_key = ""
         ports = {"CARELANE_PORT_INTAKE": intake_port, "CARELANE_PORT_DASHBOARD": dashboard_port}
         self._commands = _commands(ports, fast_processes)
+        self._inside = inside
 
     def prepare(self) -> None:
         """Bring the schema up to date, make the queues and a key for the portal."""
@@ -58,13 +68,17 @@ class Stack:
     def start(self, *names: str) -> None:
         """Start these processes, by default all; returns when those with an address answer."""
         for name in names or NAMES:
-            self.processes.start(name, *self._commands[name])
+            self.start_copy(name, name)
         for name in names or NAMES:
             self.wait_until_up(name)
 
     def start_copy(self, name: str, copy: str) -> None:
         """Start one more process like `name`, under the name `copy`."""
-        self.processes.start(copy, *self._commands[name])
+        program, *arguments = self._commands[name]
+        if before := self._inside(copy):
+            # Their own folder of programs is looked up for the first word only.
+            program = str(Path(sys.executable).with_name(program))
+        self.processes.start(copy, *before, program, *arguments)
 
     def wait_until_up(self, name: str, timeout_s: float = 60.0) -> None:
         """Wait until a process with an address answers on it.
