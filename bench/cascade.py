@@ -263,7 +263,7 @@ def _measure(
     threads: int,
 ) -> Row:
     if variant == llm_alone.NAME:
-        ground.llm("knobs", _KNOBS)
+        ground.llm("knobs", {**_KNOBS, "fault_rates": {}})
         return llm_alone.LlmAlone(ground, threads).measure(load, messages, rate)
     ground.llm("knobs", {"latency_mean_s": 0.0, "fault_rates": {}})
     with Cascade(ground, variant, VARIANTS[variant]) as cascade:

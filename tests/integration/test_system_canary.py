@@ -284,7 +284,8 @@ def _metrics(whole: Whole) -> dict[str, str]:
         answer = httpx.get(f"{address}/metrics", headers=token, timeout=30)
         assert answer.status_code == 200, answer.text
         found[f"metrics of {name}"] = answer.text
-    assert "carelane_llm_call_seconds" in found["metrics of dashboard"], "the workers are not counted"
+    counted = "carelane_llm_call_seconds" in found["metrics of dashboard"]
+    assert counted, "the workers are not counted"
     return found
 
 
