@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
