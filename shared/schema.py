@@ -34,15 +34,14 @@ def upgrade(url: URL) -> None:
 def is_current(engine: Engine) -> bool:
     """Whether the database has every migration that this code knows.
 
-    One that it does not know is a later version's: during an upgrade the old code goes on, since
+    A higher one is a later version's: during an upgrade the old code goes on, since
     migrations only add what it may ignore.
     """
-    known = [
-        each.revision for each in ScriptDirectory.from_config(alembic_config()).walk_revisions()
-    ]
+    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
     with translated_errors(), engine.connect() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
-    return found is not None and (found == known[0] or found not in known)
+    # Revisions are numbered in their order.
+    return found is not None and head is not None and found >= head
 
 
 @click.group()
