@@ -71,10 +71,9 @@ def test_messages_go_in_by_the_relay_and_come_out_labelled_by_both_tiers(
     ids = clinic.accept(f"refill {SURE}", f"my knee {UNSURE}")
     clinic.send(Lane.FAST, ids)
 
-    workers.start("fast", wait=False)
-    workers.start("llm")
-
+    workers.start("fast")
     eventually(clinic.all_are(ids, "labelled", "escalated"), what="the fast tier has seen them")
+    workers.start("llm")
     # The escalated one lies in the outbox; the real relay's step takes it over.
     eventually(
         lambda: relay_lane(clinic.engine, make_publisher(clinic.settings), Lane.LLM).sent,
@@ -113,7 +112,8 @@ def test_a_message_that_kills_its_process_ends_with_a_person_and_its_neighbours_
 
     workers.start("fast", wait=False)
 
-    eventually(clinic.all_are(ids, "labelled", "needs_review"), what="all are settled")
+    settled = clinic.all_are(ids, "labelled", "needs_review")
+    eventually(settled, what="all are settled", timeout_s=60)  # three children start meanwhile
     assert clinic.statuses(ids) == ["labelled", "needs_review", "labelled"]
     assert clinic.rows(ids)[1].status_reason == "crashed_worker"
 
