@@ -117,6 +117,10 @@ bench-capacity: $(VENVS)/bench-tools/.installed $(VENVS)/localstack/.locked ## A
 	$(VENVS)/bench-tools/bin/python -m bench.capacity measure $(BENCH)
 	$(VENVS)/bench-tools/bin/python -m bench.capacity plan
 
+.PHONY: bench-all
+bench-all: $(VENVS)/bench-tools/.installed $(VENVS)/runtime/.installed $(VENVS)/test/.installed $(VENVS)/localstack/.locked $(VENVS)/bench/.borrowed $(VENVS)/bench-serving/.installed $(VENVS)/bench-deid/.locked $(VENVS)/bulk/.installed ## Every benchmark, one report in bench/results/all.html; hours, or QUICK=1
+	$(VENVS)/bench-tools/bin/python -m bench.all $(if $(QUICK),--quick) $(BENCH)
+
 .PHONY: bench-bulk
 bench-bulk: $(VENVS)/bulk/.installed $(VENVS)/training/.locked ## carelane bulk by every engine against transformers.pipeline; hours, see bench/README.md
 	$(VENVS)/bulk/bin/python -m bench.bulk $(BENCH)
