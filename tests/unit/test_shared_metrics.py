@@ -109,6 +109,7 @@ def test_no_metric_is_labelled_by_who_or_which_message() -> None:
     labels = {label for each in metrics.ALL for label in each.labels}
 
     assert labels <= {
-        "action", "flagged", "lane", "outcome", "kind", "reason", "result", "status", "tier", "urgency",
+        "action", "flagged", "kind", "lane", "outcome", "reason", "result", "status", "tier",
+        "urgency",
     }  # fmt: skip
     assert len({each.name for each in metrics.ALL}) == len(metrics.ALL)
