@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 _QUEUE_WAIT_S = 60.0
 #: Deliveries in hand per LLM call in flight: what gathers for the next prompts.
 _IN_HAND = 2
+#: How often, a tenth of a second apart, a child looks whether its last result was read.
+_RESULT_LOOKS = 10
 #: What a warm shutdown may take before a silent worker ends without it.
 _GRACE_S = 30.0
 
@@ -113,8 +115,13 @@ def _set_up_children(build: Any, kind: str, failed: mmap.mmap) -> None:
 
 
 def _start(app: Celery, kind: str, concurrency: int, liveness: Liveness) -> int:
+    from billiard import pool
     from celery.signals import setup_logging, worker_ready
 
+    # A child that ends waits for its parent to read its last result, which a parent that is told to
+    # stop does not do any more. By default it waits for 30 s, and so long what the worker had not
+    # begun stays out of the queue.
+    pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = _RESULT_LOOKS
     # With a receiver, Celery leaves the handlers and levels of shared.logs alone.
     setup_logging.connect(lambda **_: None, weak=False)
     worker_ready.connect(lambda **_: liveness.start(), weak=False)
