@@ -251,7 +251,9 @@ def page(about: Mapping[str, Any], runs: list[Ran]) -> str:
             )
             parts.append(f"<details><summary>All numbers</summary><table>{rows}</table></details>")
         if ran.output:
-            parts.append(f"<details open><pre>{html.escape(ran.output)}</pre></details>")
+            parts.append(
+                f"<details open><summary>What it printed</summary><pre>{html.escape(ran.output)}</pre></details>"
+            )
     style = (
         "body{font:15px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}"
         "pre{overflow:auto;background:#f4f4f4;padding:.7rem;font-size:12px}"

@@ -139,7 +139,7 @@ def _plot_limits(limits: Sequence[Limit], plan: dict[str, Any], path: Path) -> N
     axis.set_xscale("log")
     axis.tick_params(axis="y", labelsize=7)
     axis.set_xlabel("messages a second at which one of it ends")
-    axis.legend(frameon=False, loc="lower right")
+    axis.legend(frameon=False, loc="upper right")
     save(figure, path)
 
 
