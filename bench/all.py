@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -146,8 +147,9 @@ def run_one(benchmark: Benchmark, *, quick: bool, results: Path = RESULTS) -> Ra
     if benchmark.result and not failed:
         path = results / f"{benchmark.result.replace('NAME', name)}.json"
         numbers = dict(flat(json.loads(path.read_text()))) if path.exists() else {}
-    elif output.lstrip().startswith("{"):
-        numbers = dict(flat(json.loads(output)))
+    elif not failed:
+        with suppress(json.JSONDecodeError):  # some print words
+            numbers = dict(flat(json.loads(output)))
     return Ran(
         name=benchmark.name,
         against=benchmark.against,
@@ -251,8 +253,9 @@ def page(about: Mapping[str, Any], runs: list[Ran]) -> str:
             )
             parts.append(f"<details><summary>All numbers</summary><table>{rows}</table></details>")
         if ran.output:
+            printed = html.escape(ran.output)
             parts.append(
-                f"<details open><summary>What it printed</summary><pre>{html.escape(ran.output)}</pre></details>"
+                f"<details open><summary>What it printed</summary><pre>{printed}</pre></details>"
             )
     style = (
         "body{font:15px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}"

@@ -70,6 +70,15 @@ def test_a_benchmark_that_prints_json_has_its_numbers_read_too(
     assert found.numbers == {"live › p95_ms": 3.5}
 
 
+def test_words_that_a_benchmark_prints_are_kept_as_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_all, "_call", lambda _: ("", '{"a": 1}\nand then a table'))
+
+    found = run_one(PLAIN, quick=True)
+
+    assert not found.numbers
+    assert "and then a table" in found.output
+
+
 def test_numbers_are_found_under_their_names_and_options_are_left_out() -> None:
     result = {"options": {"n": 1}, "rows": [{"name": "x", "ms": 2, "ok": True}], "plain": [1, 2]}
 
