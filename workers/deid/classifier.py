@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from shared.errors import BundleError
 from workers.deid.bundle import DeidBundle
 from workers.deid.shapes import GLUED, NONE, features
+from workers.onnx_runtime import ort
 
 Floats = NDArray[np.float32]
 
@@ -108,12 +108,12 @@ class TokenClassifier:
 
 
 def _session(path: Path) -> Any:
-    options = onnxruntime.SessionOptions()
+    options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def _by_word(

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
-import onnxruntime as ort
-from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from shared.errors import BundleError
 from workers.fast_tier.scores import Reading
+from workers.onnx_runtime import ort
 
 #: All that ONNX Runtime raises on a file; its classes share no parent but Exception.
 _ORT_ERRORS: Final[tuple[type[Exception], ...]] = tuple(
     error
-    for error in (*vars(native).values(), RuntimeError)
+    for error in (*vars(ort.capi.onnxruntime_pybind11_state).values(), RuntimeError)
     if isinstance(error, type) and issubclass(error, Exception)
 )
 
