@@ -42,7 +42,7 @@ from workers.llm_tier.batcher import Batcher
 from workers.llm_tier.call import Answered, Result
 from workers.llm_tier.compress import compress
 from workers.llm_tier.risk import Risk, risk_of
-from workers.llm_tier.tier import Question
+from workers.llm_tier.tier import Question, Request
 from workers.seams import Masker
 from workers.settlement import Outcome
 
@@ -144,10 +144,12 @@ class Checker:
                 self._drop(each, exchange)
 
         self._batcher.ask(
-            [Question(text=text) for _, text in ready],
-            on_result,
-            budget_s=_BUDGET_S,
-            still_ours=lambda: not self._stop.is_set(),
+            Request(
+                questions=[Question(text=text) for _, text in ready],
+                on_result=on_result,
+                budget_s=_BUDGET_S,
+                still_ours=lambda: not self._stop.is_set(),
+            )
         )
         return answered
 

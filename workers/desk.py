@@ -28,7 +28,7 @@ from workers.label_cache import label_of
 from workers.llm_tier.call import Answered, Result
 from workers.llm_tier.gate import BREAKER_OPEN, OVER_BUDGET, RATE_LIMIT
 from workers.llm_tier.sheet import INSTRUCTIONS, label_of_answer, prepare
-from workers.llm_tier.tier import Question
+from workers.llm_tier.tier import Question, Request
 from workers.patience import Patience
 from workers.runtime import Runtime
 from workers.settlement import Outcome
@@ -130,10 +130,12 @@ class Desk:
                 self._take(sheet, result)
 
         self._lane.batcher.ask(
-            [Question(text=group[0].text, alone=group[0].alone) for group in asked],
-            on_result,
-            budget_s=self._lane.budget_s,
-            still_ours=self._held.still_ours,
+            Request(
+                questions=[Question(text=group[0].text, alone=group[0].alone) for group in asked],
+                on_result=on_result,
+                budget_s=self._lane.budget_s,
+                still_ours=self._held.still_ours,
+            )
         )
 
     def _take(self, sheet: RowSheet, result: Result) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import Any
@@ -30,8 +29,8 @@ from workers.in_hand import Notes
 from workers.label_cache import LabelCache
 from workers.lease import ProcessName
 from workers.llm_tier.answer import Answer
-from workers.llm_tier.call import Answered, OnResult, Result
-from workers.llm_tier.tier import Question
+from workers.llm_tier.call import Answered, Result
+from workers.llm_tier.tier import Request
 from workers.patience import Patience, SystemClock
 from workers.runtime import Runtime
 from workers.store import Claimed
@@ -73,17 +72,10 @@ class _Says:
 
     results: list[Result]
 
-    def ask(
-        self,
-        questions: Sequence[Question],
-        on_result: OnResult,
-        *,
-        budget_s: float,  # noqa: ARG002
-        still_ours: Callable[[], bool],  # noqa: ARG002
-    ) -> None:
-        for place in range(len(questions)):
+    def ask(self, request: Request) -> None:
+        for place in range(len(request.questions)):
             for result in self.results:
-                on_result(place, result)
+                request.on_result(place, result)
 
 
 def _fast(clinic: Clinic) -> Runtime:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from shared.errors import LanguageModelError, LanguageModelUnavailable, StoreError
 from workers.llm_tier.batcher import Batcher, Pace, due
 from workers.llm_tier.call import OnResult, Result
-from workers.llm_tier.tier import Question
+from workers.llm_tier.tier import Question, Request
 from workers.patience import SystemClock
 
 PACE = Pace(most_messages=3, quick_calls=1, most_calls=9, hold_s=0.35)
@@ -46,23 +46,20 @@ class HeldTier:
     begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     breaks: bool = False
 
-    def ask(
-        self,
-        questions: Sequence[Question],
-        on_result: OnResult,
-        *,
-        budget_s: float,
-        still_ours: Callable[[], bool],
-    ) -> None:
-        assert budget_s > 0
-        assert still_ours()
-        self.batches.append([each.text for each in questions])
+    def ask(self, request: Request) -> None:
+        assert request.budget_s > 0
+        assert request.still_ours()
+        self.batches.append([each.text for each in request.questions])
         self.begun.release()
         assert self.let.acquire(timeout=10)
         if self.breaks:
             raise ValueError("a bug")
-        for place, each in enumerate(questions):
-            on_result(place, LanguageModelUnavailable(each.text, ""))
+        for place, each in enumerate(request.questions):
+            request.on_result(place, LanguageModelUnavailable(each.text, ""))
+
+
+def _request(questions: Sequence[Question], on_result: OnResult, *, ours: bool = True) -> Request:
+    return Request(questions=questions, on_result=on_result, budget_s=60.0, still_ours=lambda: ours)
 
 
 def _ask_in_thread(
@@ -73,12 +70,8 @@ def _ask_in_thread(
         heard.setdefault(texts[place], []).append(result.reason)
 
     def run() -> None:
-        batcher.ask(
-            [Question(text=text) for text in texts],
-            on_result,
-            budget_s=60.0,
-            still_ours=lambda: ours,
-        )
+        questions = [Question(text=text) for text in texts]
+        batcher.ask(_request(questions, on_result, ours=ours))
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -139,8 +132,6 @@ def test_one_deliverys_trouble_with_its_result_does_not_cost_the_others_theirs()
             raise StoreError("no")
         heard.append(result.reason)
 
-    batcher.ask(
-        [Question(text=text) for text in "abc"], on_result, budget_s=60.0, still_ours=lambda: True
-    )
+    batcher.ask(_request([Question(text=text) for text in "abc"], on_result))
 
     assert heard == ["b", "c"]

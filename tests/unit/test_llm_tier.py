@@ -25,7 +25,7 @@ from workers.llm_tier.chat import ChatReply, ChatRequest, OnText, Usage
 from workers.llm_tier.price import Prices
 from workers.llm_tier.prompt import make_prompt
 from workers.llm_tier.retry import RetryPolicy
-from workers.llm_tier.tier import LlmTier, Question, pack
+from workers.llm_tier.tier import LlmTier, Question, Request, pack
 
 TAXONOMY = Taxonomy.load()
 USAGE = Usage(prompt_tokens=1000, cached_tokens=400, completion_tokens=10)
@@ -119,10 +119,12 @@ class Bench:
         """The last result heard of for each text."""
         heard: dict[int, Result] = {}
         self.tier.ask(
-            [Question(text=text, alone=alone) for text in texts],
-            heard.__setitem__,
-            budget_s=90.0,
-            still_ours=lambda: ours,
+            Request(
+                questions=[Question(text=text, alone=alone) for text in texts],
+                on_result=heard.__setitem__,
+                budget_s=90.0,
+                still_ours=lambda: ours,
+            )
         )
         return [heard[place] for place in range(len(texts))]
 

@@ -32,7 +32,7 @@ from workers.llm_tier.chat import ChatModel
 from workers.llm_tier.gate import OVER_BUDGET, Limits
 from workers.llm_tier.price import Prices
 from workers.llm_tier.prompt import Prompt, load_examples, make_prompt
-from workers.llm_tier.tier import LlmTier, Question
+from workers.llm_tier.tier import LlmTier, Question, Request
 from workers.seams import Clock
 
 logger = logging.getLogger(__name__)
@@ -174,10 +174,12 @@ class Asker:
             self._remember(part.rows[group[0]].same_as, resolution)
 
         self._batcher.ask(
-            [Question(text=sheet.text, alone=sheet.alone) for sheet in sheets],
-            on_result,
-            budget_s=_PART_BUDGET_S,
-            still_ours=lambda: self._fatal is None,
+            Request(
+                questions=[Question(text=sheet.text, alone=sheet.alone) for sheet in sheets],
+                on_result=on_result,
+                budget_s=_PART_BUDGET_S,
+                still_ours=lambda: self._fatal is None,
+            )
         )
 
     def _remember(self, key: str | None, found: Resolution) -> None:

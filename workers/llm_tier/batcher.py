@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from shared.errors import LanguageModelUnavailable
-from workers.llm_tier.call import OnResult, Result
-from workers.llm_tier.tier import Question
+from workers.llm_tier.call import Result
+from workers.llm_tier.tier import Question, Request
 from workers.seams import Clock
 
 logger = logging.getLogger(__name__)
@@ -25,14 +25,7 @@ logger = logging.getLogger(__name__)
 class Asks(Protocol):
     """What answers a batch; `LlmTier` does."""
 
-    def ask(
-        self,
-        questions: Sequence[Question],
-        on_result: OnResult,
-        *,
-        budget_s: float,
-        still_ours: Callable[[], bool],
-    ) -> None:
+    def ask(self, request: Request) -> None:
         """See `LlmTier.ask`."""
         ...
 
@@ -89,14 +82,7 @@ class Batcher:
         ]
         self._started = False
 
-    def ask(
-        self,
-        questions: Sequence[Question],
-        on_result: OnResult,
-        *,
-        budget_s: float,
-        still_ours: Callable[[], bool],
-    ) -> None:
+    def ask(self, request: Request) -> None:
         """Like `LlmTier.ask`, in company; returns when every question has its result.
 
         `on_result` is called from another thread, one call at a time for these questions.
@@ -107,13 +93,13 @@ class Batcher:
         def heard(place: int) -> Callable[[Result], None]:
             def hear(result: Result) -> None:
                 with lock:
-                    on_result(place, result)
+                    request.on_result(place, result)
 
             return hear
 
         mine = [
-            _Pending(each, heard(place), still_ours, now_s, now_s + budget_s)
-            for place, each in enumerate(questions)
+            _Pending(each, heard(place), request.still_ours, now_s, now_s + request.budget_s)
+            for place, each in enumerate(request.questions)
         ]
         with self._changed:
             if not self._started:
@@ -181,10 +167,12 @@ class Batcher:
             _tell(ours[place], result)
 
         self._tier.ask(
-            [each.question for each in ours],
-            on_result,
-            budget_s=min(each.until_s for each in ours) - self._clock.monotonic_s(),
-            still_ours=lambda: any(each.still_ours() for each in ours),
+            Request(
+                questions=[each.question for each in ours],
+                on_result=on_result,
+                budget_s=min(each.until_s for each in ours) - self._clock.monotonic_s(),
+                still_ours=lambda: any(each.still_ours() for each in ours),
+            )
         )
 
 

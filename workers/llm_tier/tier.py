@@ -60,6 +60,16 @@ class Question:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Request:
+    """What one caller wants to know, and for how long."""
+
+    questions: Sequence[Question]
+    on_result: OnResult  # hears of each question, by its place, as soon as it is known
+    budget_s: float  # no call starts after it
+    still_ours: Callable[[], bool]  # no call starts once this says that the claim is lost
+
+
+@dataclass(frozen=True, kw_only=True)
 class LlmTier:
     """A language model with our prompt, prices and patience."""
 
@@ -75,21 +85,13 @@ class LlmTier:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     batch_messages: int = 8
 
-    def ask(
-        self,
-        questions: Sequence[Question],
-        on_result: OnResult,
-        *,
-        budget_s: float,
-        still_ours: Callable[[], bool],
-    ) -> None:
-        """Ask about each question; `on_result` hears of each once, as soon as it is known.
+    def ask(self, request: Request) -> None:
+        """Ask about each question and say what became of it, once.
 
-        No call starts after `budget_s` or when `still_ours` says that the claim is lost. An
-        entry that came twice with different labels is heard of twice: the second time with the
-        error, which counts.
+        An entry that came twice with different labels is heard of twice: the second time with
+        the error, which counts.
         """
-        run = _Run(self, self.clock.monotonic_s() + budget_s, still_ours, on_result)
+        run, questions = _Run(self, request), request.questions
         for batch in pack(questions, most_messages=self.batch_messages):
             run.batch({place: questions[place].text for place in batch})
 
@@ -116,17 +118,11 @@ def pack(
 class _Run:
     """The calls for one chunk."""
 
-    def __init__(
-        self,
-        tier: LlmTier,
-        until_s: float,
-        still_ours: Callable[[], bool],
-        on_result: OnResult,
-    ) -> None:
+    def __init__(self, tier: LlmTier, request: Request) -> None:
         self._tier = tier
-        self._until_s = until_s
-        self._still_ours = still_ours
-        self._on_result = on_result
+        self._until_s = tier.clock.monotonic_s() + request.budget_s
+        self._still_ours = request.still_ours
+        self._on_result = request.on_result
         self._dice = random.Random()  # noqa: S311  jitter
 
     def batch(self, texts: Mapping[int, str]) -> None:
