@@ -124,9 +124,10 @@ def _read(raw: Mapping[str, Any], where: str) -> RuleFile:
     concepts = {name: _concept(name, value, lists) for name, value in _map(raw, "concepts").items()}
     cues = _map(raw, "cues")
     _only(cues, set(CUES), "cues")
-    rules = tuple(_rule(value, concepts) for value in raw.get("rules") or ())
-    if not rules:
-        _fail(where, "has no rules")
+    listed = raw.get("rules")
+    if not isinstance(listed, list) or not listed:
+        _fail(where, "has no list of `rules`")
+    rules = tuple(_rule(value, concepts) for value in listed)
     file = RuleFile(
         version=str(raw.get("version") or _fail(where, "needs a `version`")),
         spelling={str(k): str(v) for k, v in _map(raw, "spelling").items()},

@@ -85,6 +85,20 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Resu
     return folder / "in.jsonl", output, run(*arguments)
 
 
+def test_a_module_in_the_folder_where_it_is_run_is_not_taken_for_the_librarys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_input(tmp_path / "in.jsonl")
+    (tmp_path / "selectors.py").write_text("raise SystemExit('ran a file of the user')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+
+    result = run("in.jsonl", "out", "--processes=1")
+
+    assert result.exit_code == 0, result.output
+    assert len(labels_in(tmp_path / "out")) == len(TEXTS)
+
+
 @cache
 def live() -> list[dict[str, Any]]:
     """What the live fast worker settles for the messages."""

@@ -95,6 +95,11 @@ def test_a_broken_file_is_refused_with_what_to_mend(
         _load(tmp_path, GOOD.replace(old, new, 1))
 
 
+def test_rules_that_are_no_list_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RuleError, match="no list of `rules`"):
+        _load(tmp_path, GOOD[: GOOD.index("rules:")] + "rules: 7")
+
+
 def test_a_rule_that_stands_twice_is_refused(tmp_path: Path) -> None:
     rule = GOOD[GOOD.index("  - id: heart") :]
 

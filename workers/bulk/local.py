@@ -118,6 +118,9 @@ class LocalEngine:
             args=(job, self._label, slot, theirs, self._lines),
             daemon=True,
         )
+        # A spawned interpreter looks for modules in the current folder before the library's: a
+        # user's csv.py there must neither break it nor run.
+        os.environ["PYTHONSAFEPATH"] = "1"
         process.start()
         theirs.close()
         return _Worker(slot=slot, process=process, pipe=ours)
