@@ -8,7 +8,8 @@ tools=${1:?usage: check.sh FOLDER-OF-TOOLS}
 "$tools/hadolint" deploy/docker/Dockerfile
 "$tools/cfn-lint" deploy/queues.yaml deploy/alarms.yaml
 "$tools/check-jsonschema" --builtin-schema vendor.compose-spec deploy/compose/compose.yaml
-for file in deploy/kubernetes/*.yaml deploy/kubernetes/schema/job.yaml; do
+for file in deploy/kubernetes/*.yaml deploy/kubernetes/schema/job.yaml \
+  deploy/kubernetes/intake-queue/deployment.yaml; do
   case $file in */kustomization.yaml | */scaling.yaml) continue ;; esac
   "$tools/kubernetes-validate" --strict --quiet "$file"
 done

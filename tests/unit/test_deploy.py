@@ -113,12 +113,79 @@ def test_budgets_policies_and_scalers_speak_of_pods_that_exist() -> None:
         assert each["spec"]["scaleTargetRef"]["name"] in names
     assert {each["metadata"]["name"] for each in of_kind("ServiceAccount")} == names
     images: set[str] = set()
-    for folder in (DEPLOY / "kubernetes", DEPLOY / "kubernetes" / "schema"):
+    for folder in {path.parent for path in (DEPLOY / "kubernetes").rglob("kustomization.yaml")}:
         kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
         files = {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}
         assert set(kustomization["resources"]) == files
         images |= {each["name"] for each in kustomization["images"]}
     assert images == {each["containers"][0]["image"] for each in pods().values()}
+
+
+def test_every_pod_has_the_labels_by_which_network_policies_let_it_out() -> None:
+    (postgres,) = (
+        each["spec"]["podSelector"]["matchLabels"]
+        for each in of_kind("NetworkPolicy")
+        if each["metadata"]["name"] == "names-and-postgres"
+    )
+    assert postgres
+
+    for each in (*of_kind("Deployment"), *of_kind("Job")):
+        labels = each["spec"]["template"]["metadata"]["labels"]
+        assert postgres.items() <= labels.items()
+        # What the other policies select by.
+        assert labels["app.kubernetes.io/name"] == each["metadata"]["name"]
+
+
+#: The roles of a package, or of a module, that reads which broker there is.
+BROKER_READERS = {
+    "producer/publisher.py": {"relay"},
+    "workers": {"fast", "llm"},
+    "dashboard": {"dashboard"},
+}
+
+
+def test_every_role_that_reads_the_broker_is_told_of_it() -> None:
+    roles: set[str] = set()
+    for package in ("producer", "workers", "dashboard"):
+        for path in (ROOT / package).rglob("*.py"):
+            if "broker_url" in path.read_text():
+                name = path.relative_to(ROOT).as_posix()
+                # Not there: say above which roles run the module.
+                roles |= BROKER_READERS.get(name) or BROKER_READERS[package]
+    told = {
+        name
+        for name, pod in pods().items()
+        if "CARELANE_BROKER_URL" in {each["name"] for each in pod["containers"][0]["env"]}
+    }
+
+    assert roles == told == {"relay", "fast", "llm", "dashboard"}
+
+
+def test_a_pod_that_cannot_start_without_a_secret_does_not_take_it_as_optional() -> None:
+    needed = {
+        "llm": {"CARELANE_DATABASE_URL", "OPENAI_API_KEY"},
+        "intake": {"CARELANE_DATABASE_URL", "CARELANE_HMAC_KEY"},
+        "dashboard": {"CARELANE_DATABASE_URL", "CARELANE_SECRET_KEY"},
+        "webhooks": {"CARELANE_DATABASE_URL", "CARELANE_HMAC_KEY"},
+    }
+
+    for name, pod in pods().items():
+        (container,) = pod["containers"]
+        firm = {
+            each["name"]
+            for each in container["env"]
+            if "valueFrom" in each and not each["valueFrom"]["secretKeyRef"].get("optional")
+        }
+        assert needed.get(name, {"CARELANE_DATABASE_URL"}) <= firm
+
+
+def test_the_example_for_compose_gives_the_openai_library_no_empty_address() -> None:
+    lines = (DEPLOY / "compose" / "carelane.env.example").read_text().splitlines()
+    given = {line.partition("=")[0] for line in lines if line and not line.startswith("#")}
+
+    # The library reads the variable by itself; ours count empty ones as unset.
+    assert "OPENAI_BASE_URL" not in given
+    assert given <= ALL_SETTINGS
 
 
 def test_scaling_goes_by_age_and_by_backlog_with_what_is_in_hand() -> None:
