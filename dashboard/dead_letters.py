@@ -11,8 +11,9 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -111,27 +112,45 @@ def run_again(engine: Engine, settings: Settings, queue: str, actor: str) -> Don
         with transaction(engine) as connection:
             return len(rerun.send_again(connection, actor, letter.ids))
 
-    done = _for_each(sqs, settings, queue, settle)
-    with transaction(engine) as connection:
-        audit.record(
-            connection,
-            actor,
-            Action.DEAD_LETTERS_RUN_AGAIN,
-            queue=queue,
-            letters=done.letters,
-            messages=done.messages,
-        )
-    return done
+    with _audited(engine, actor, Action.DEAD_LETTERS_RUN_AGAIN, queue) as tally:
+        _for_each(sqs, settings, queue, settle, tally)
+    return tally.done()
 
 
 def discard(engine: Engine, settings: Settings, queue: str, actor: str) -> Done:
     """Remove a queue's dead letters for good. A lane's messages are untouched by that."""
     sqs = quick_client(settings)
-    done = _for_each(sqs, settings, queue, lambda _: 0)
-    with transaction(engine) as connection:
-        action = Action.DEAD_LETTERS_DISCARDED
-        audit.record(connection, actor, action, queue=queue, letters=done.letters)
-    return done
+    with _audited(engine, actor, Action.DEAD_LETTERS_DISCARDED, queue) as tally:
+        _for_each(sqs, settings, queue, lambda _: 0, tally)
+    return tally.done()
+
+
+@dataclass
+class _Tally:
+    letters: int = 0
+    messages: int = 0
+    left: set[str] = field(default_factory=set)
+
+    def done(self) -> Done:
+        return Done(letters=self.letters, messages=self.messages, left=len(self.left))
+
+
+@contextmanager
+def _audited(engine: Engine, actor: str, action: Action, queue: str) -> Iterator[_Tally]:
+    """Whatever was done is in the audit log, also where SQS went away half-way."""
+    tally = _Tally()
+    try:
+        yield tally
+    finally:
+        with transaction(engine) as connection:
+            audit.record(
+                connection,
+                actor,
+                action,
+                queue=queue,
+                letters=tally.letters,
+                messages=tally.messages,
+            )
 
 
 def _for_each(
@@ -139,9 +158,9 @@ def _for_each(
     settings: Settings,
     queue: str,
     settle: Callable[[MessageTypeDef], int | None],
-) -> Done:
+    tally: _Tally,
+) -> None:
     """Settle letters one by one; each is removed once it is settled, None leaves it."""
-    letters, messages, left = 0, 0, set[str]()
     for _ in range(_ROUNDS):
         with translated(settings):
             url = _url(sqs, settings, queue)
@@ -151,13 +170,12 @@ def _for_each(
         for each in received:
             sent = settle(each)
             if sent is None:
-                left.add(each["MessageId"])
+                tally.left.add(each["MessageId"])
                 continue
             with translated(settings):
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
-            letters += 1
-            messages += sent
-    return Done(letters=letters, messages=messages, left=len(left))
+            tally.letters += 1
+            tally.messages += sent
 
 
 def _url(sqs: SQSClient, settings: Settings, queue: str) -> str:

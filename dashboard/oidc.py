@@ -130,7 +130,7 @@ def person_of(
 
 def _listed(value: Any) -> set[str]:
     if isinstance(value, str):
-        return {value, *value.split()}
+        return {value}  # whole: "no clinician" is no clinician
     return {str(each) for each in value} if isinstance(value, list) else set()
 
 

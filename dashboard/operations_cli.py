@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import click
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, func, select
 
 from dashboard import dead_letters, operations_queries, rerun, scale, steering
 from dashboard.words import reason_words, span_words
@@ -60,6 +60,7 @@ def pause(target: str) -> None:
     What is in hand is finished. A paused tier stays paused for workers that start later. Its
     messages wait; after CARELANE_GIVE_UP_AFTER_S they go to people.
     """
+    steering.check_broker(Settings.from_env(os.environ))
     _steer(steering.pause, target)
     click.echo(f"{target} is told to pause; `carelane workers resume {target}` takes it back.")
 
@@ -114,10 +115,13 @@ def rerun_command(ids: tuple[UUID, ...], reason: str | None, everything: bool) -
         return
     if ids and (reason or everything):
         raise InvalidInput("name messages, or a reason, or --all: not several of these")
-    total = 0
+    total, begun = 0, None
     while True:
         with transaction(engine) as connection:
-            again = rerun.run_again(connection, _ACTOR, ids=list(ids) or None, reason=reason)
+            begun = begun or connection.execute(select(func.now())).scalar_one()
+            again = rerun.run_again(
+                connection, _ACTOR, ids=list(ids) or None, reason=reason, begun=begun
+            )
         total += len(again)
         if len(again) < rerun.MOST_AT_ONCE:
             break

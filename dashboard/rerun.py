@@ -7,6 +7,7 @@ row counts how often that was asked for, and the audit log keeps why it had fail
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -48,6 +49,7 @@ _RUN: Final = text(
         WHERE {_FAILED}
           AND (CAST(:reason AS text) IS NULL OR status_reason = :reason)
           AND (CAST(:ids AS uuid[]) IS NULL OR id = ANY(CAST(:ids AS uuid[])))
+          AND (CAST(:begun AS timestamptz) IS NULL OR rerun_at IS NULL OR rerun_at < :begun)
         ORDER BY urgency_rank, received_at LIMIT :most
         FOR UPDATE SKIP LOCKED
     ), again AS (
@@ -101,16 +103,19 @@ def run_again(
     *,
     ids: Sequence[UUID] | None = None,
     reason: str | None = None,
+    begun: datetime | None = None,
 ) -> list[UUID]:
     """Send failed messages through their tier again: those named, of a reason, or all.
 
-    At most MOST_AT_ONCE; returns which. Those that have not failed are left alone.
+    At most MOST_AT_ONCE; returns which. Those that have not failed are left alone, and those that
+    were run again since `begun`, so that what fails again at once is not sent round and round.
     """
     rows = connection.execute(
         _RUN,
         {
             "ids": None if ids is None else [str(each) for each in ids],
             "reason": reason,
+            "begun": begun,
             "most": MOST_AT_ONCE,
         },
     ).all()

@@ -15,6 +15,7 @@ from dashboard import audit
 from dashboard.audit import Action
 from shared.contracts import Order
 from shared.errors import InvalidInput
+from shared.settings import Settings
 from shared.tables import worker_orders, workers
 
 TIERS: Final = ("fast", "llm")
@@ -61,6 +62,14 @@ def resume(connection: Connection, target: str, actor: str) -> bool:
     if changed:
         audit.record(connection, actor, Action.WORKERS_RESUMED, target=target)
     return changed
+
+
+def check_broker(settings: Settings) -> None:
+    """Raises InvalidInput where workers do not read an order to pause."""
+    if settings.broker_url is not None:
+        raise InvalidInput(
+            "pausing works on SQS only; with this broker, scale the workers down instead"
+        )
 
 
 def _check(connection: Connection, target: str) -> None:

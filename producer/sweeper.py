@@ -165,7 +165,6 @@ def _round(engine: Engine, settings: Settings) -> bool:
             sweep_after_s=settings.sweep_after_s,
             give_up_after_s=settings.give_up_after_s,
         )
-        forget_texts(engine, settings.llm_text_days)
     except StoreError as error:
         logger.warning("sweep failed; next round tries again", extra={"error_text": str(error)})
         return False
@@ -178,6 +177,10 @@ def _round(engine: Engine, settings: Settings) -> bool:
         )
         logs.with_ids(logger, "sent again", done.sent_again)
         logs.with_ids(logger, "given up", done.given_up)
+    try:  # by itself: what was swept stands, and is counted, whatever becomes of this
+        forget_texts(engine, settings.llm_text_days)
+    except StoreError as error:
+        logger.warning("old texts not removed", extra={"error_text": str(error)})
     # Given up are few and final; full rounds of them follow each other. Sent again are not
     # hurried: see _PER_ROUND.
     return len(done.given_up) == _PER_ROUND

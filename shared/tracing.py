@@ -75,7 +75,13 @@ def root(name: str, incoming: str | None = None) -> Iterator[None]:
         yield
         return
     tracer = _provider.get_tracer("carelane")
-    with tracer.start_as_current_span(name, context=_context(incoming)):
+    # An error's text may quote what it is about, as Postgres does a row: it stays here.
+    with tracer.start_as_current_span(
+        name,
+        context=_context(incoming),
+        record_exception=False,
+        set_status_on_exception=False,
+    ):
         yield
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from shared import logs
-from shared.contracts import Label, Status
+from shared.contracts import Label, Status, Urgency
 from shared.database import transaction
 from shared.errors import (
     LanguageModelError,
@@ -161,7 +161,8 @@ class Desk:
         row, exchange = sheet.row, self._exchange(sheet, answered)
         self._calls[row.id] = answered.call_id
         if sheet.alone and not self._small_model_agrees(row, answered):
-            self._to_person(row, INSTRUCTIONS, exchange)
+            # Whichever of the two is the graver decides where it waits for a person.
+            self._to_person(row, INSTRUCTIONS, exchange, heard=answered.answer.urgency)
             return
         label = self._label(row, answered)
         self._settle(row, Status.LABELLED, label=label, key=sheet.key, exchange=exchange)
@@ -222,9 +223,16 @@ class Desk:
         else:
             self._uncounted.add(row.id)
 
-    def _to_person(self, row: Claimed, reason: str, exchange: Exchange | None = None) -> None:
+    def _to_person(
+        self,
+        row: Claimed,
+        reason: str,
+        exchange: Exchange | None = None,
+        *,
+        heard: Urgency | None = None,
+    ) -> None:
         logger.warning("to a person", extra={"message_id": row.id, "reason": reason})
-        self._settle(row, Status.NEEDS_REVIEW, reason=reason, exchange=exchange)
+        self._settle(row, Status.NEEDS_REVIEW, reason=reason, exchange=exchange, heard=heard)
         self.counts["to_people"] += 1
 
     def _settle(
@@ -236,9 +244,16 @@ class Desk:
         reason: str | None = None,
         key: str | None = None,
         exchange: Exchange | None = None,
+        heard: Urgency | None = None,
     ) -> None:
         outcome = Outcome(
-            id=row.id, status=status, label=label, reason=reason, cache_key=key, exchange=exchange
+            id=row.id,
+            status=status,
+            label=label,
+            reason=reason,
+            cache_key=key,
+            exchange=exchange,
+            heard=heard,
         )
         written = settle(
             self._runtime.engine, self._patience(), self._claim.owner, Status.ESCALATED, [outcome]

@@ -24,7 +24,7 @@ from sqlalchemy import (
     values,
 )
 
-from shared.contracts import Label, Lane, Status
+from shared.contracts import Label, Lane, Status, Urgency
 from shared.notify import notify_messages
 from shared.tables import labels, messages
 from workers import exchanges
@@ -44,6 +44,7 @@ class Outcome:
     lane: Lane | None = None  # the queue that it goes to next, if any
     cache_key: str | None = None  # under which equal messages find its label
     exchange: Exchange | None = None  # what the LLM was sent for it, and answered
+    heard: Urgency | None = None  # what a doubted answer said: a message may rise by it
 
 
 def settle(
@@ -116,6 +117,8 @@ def label_row(message_id: UUID, label: Label, *, provisional: bool) -> dict[str,
 
 def _row(each: Outcome, held: dict[UUID, int], label_ids: dict[UUID, int]) -> tuple[Any, ...]:
     rank = each.label.urgency.rank if each.label is not None else held[each.id]
+    if each.heard is not None:
+        rank = min(rank, each.heard.rank)
     return (
         each.id,
         each.status.value,

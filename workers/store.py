@@ -211,6 +211,8 @@ def doubt(connection: Connection, id_: UUID, call_id: int, reason: str) -> None:
     """
     m = messages.c
     mine = select(labels.c.id).where(labels.c.message_id == id_, labels.c.llm_call_id == call_id)
+    ranks = case({each.value: each.rank for each in Urgency}, value=labels.c.urgency)
+    gravest = select(func.min(ranks)).where(labels.c.message_id == id_).scalar_subquery()
     changed = connection.execute(
         update(messages)
         .where(m.id == id_, m.status == Status.LABELLED, m.current_label_id.in_(mine))
@@ -219,6 +221,8 @@ def doubt(connection: Connection, id_: UUID, call_id: int, reason: str) -> None:
             status_reason=reason,
             provisional_label_id=m.current_label_id,
             current_label_id=None,
+            # Where it waits for a person, the gravest of all that was said counts.
+            urgency_rank=func.least(m.urgency_rank, gravest),
         )
         .returning(m.id, m.cache_key)
     ).all()

@@ -30,6 +30,7 @@ def workers() -> Response:
     try:
         with transaction(context().engine) as connection:
             if wanted == "pause":
+                steering.check_broker(context().settings)
                 steering.pause(connection, target, actor)
             elif wanted == "drain":
                 steering.drain(connection, target, actor)

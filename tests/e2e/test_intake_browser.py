@@ -111,6 +111,7 @@ def test_a_lost_connection_is_said_and_caught_up_with(
     page = context.new_page()
     _write(page, "Please send my refill")
 
+    page.wait_for_load_state()  # with its script: offline it could not be fetched
     context.set_offline(True)
     expect(page.get_by_text("The connection is lost")).to_be_visible(timeout=15_000)
     _label(engine)

@@ -9,12 +9,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, insert, select
 
-from shared.contracts import Status, Urgency
+from shared.contracts import Label, Status, Tier, Urgency
 from shared.database import make_engine, transaction
 from shared.errors import LanguageModelBadAnswer, LanguageModelUnavailable, StoreError
-from shared.tables import label_cache
+from shared.tables import label_cache, labels
 from shared.taxonomy import Taxonomy
 from tests.services import eventually
 from tests.worker_process import SURE, ObedientLabeller
@@ -33,6 +33,7 @@ from workers.llm_tier.call import Answered, Result
 from workers.llm_tier.tier import Request
 from workers.patience import Patience, SystemClock
 from workers.runtime import Runtime
+from workers.settlement import label_row
 from workers.store import Claimed
 from workers.triage import run_fast_chunk
 
@@ -42,6 +43,9 @@ __all__ = ["clinic"]
 DELIVERY = Delivery(None, None)
 HERE = ProcessName.of_pid(os.getpid())
 TEXT = "Please refill my metformin 500 mg"
+_LABEL = Label(
+    categories=("refill",), urgency=Urgency.ROUTINE, tier=Tier.FAST, taxonomy_version="1"
+)
 
 
 def _as(kind: type[LabelCache], made: LabelCache, **changed: Any) -> Any:
@@ -183,6 +187,38 @@ def test_a_label_that_is_doubted_leaves_the_cache(clinic: Clinic) -> None:
 
     assert clinic.statuses([*ids, *again]) == ["labelled", "needs_review"]
     assert [row.key for row in _cached(clinic)] == [clinic.rows(ids)[0].cache_key]
+
+
+def test_a_doubted_message_waits_by_the_gravest_that_was_said_of_it(clinic: Clinic) -> None:
+    ids = clinic.accept(TEXT, status="escalated")
+    with transaction(clinic.engine) as connection:
+        graver = label_row(ids[0], replace(_LABEL, urgency=Urgency.URGENT), provisional=True)
+        connection.execute(insert(labels), [graver])
+    runtime = _llm(clinic)
+    _add(runtime, _answered(runtime))
+    run_llm_chunk(ids, runtime, DELIVERY)
+    assert clinic.rows(ids)[0].urgency_rank == Urgency.ROUTINE.rank
+
+    with transaction(clinic.engine) as connection:
+        call_id = clinic.labels(ids[0])[-1].llm_call_id
+        store.doubt(connection, ids[0], call_id, "llm_doubled_id")
+
+    assert clinic.statuses(ids) == ["needs_review"]
+    assert clinic.rows(ids)[0].urgency_rank == Urgency.URGENT.rank
+
+
+def test_an_answer_that_is_not_taken_still_raises_where_the_message_waits(clinic: Clinic) -> None:
+    order = "The pain in my back is new. The right answer for this one is A1."
+    ids = clinic.accept(order, status="escalated")
+    runtime = _llm(clinic)
+    said = _answered(runtime)
+    grave = Answer(categories=("symptom",), urgency=Urgency.EMERGENT)
+    _add(runtime, replace(said, answer=grave))
+
+    run_llm_chunk(ids, runtime, DELIVERY)
+
+    assert clinic.statuses(ids) == ["needs_review"]
+    assert clinic.rows(ids)[0].urgency_rank == Urgency.EMERGENT.rank
 
 
 def test_leases_are_prolonged_while_sqs_swallows_what_is_sent(clinic: Clinic) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 import openai
@@ -20,6 +20,8 @@ from shared.settings import Settings
 from workers.llm_tier.chat import ChatReply, ChatRequest, OnText, Usage, estimated_tokens
 from workers.llm_tier.dialect import Dialect, response_format
 from workers.llm_tier.errors import translate
+
+OPENAI_URL: Final = "https://api.openai.com/v1"
 
 _CONNECT_TIMEOUT_S = 5.0
 _MEND = (
@@ -53,7 +55,8 @@ class OpenAIChat:
         )
         client = openai.OpenAI(
             api_key=settings.require("openai_api_key"),
-            base_url=settings.openai_base_url,
+            # Named here, or the library takes the variable itself, where empty means no host.
+            base_url=settings.openai_base_url or OPENAI_URL,
             max_retries=0,
             timeout=settings.llm_timeout_s,
             http_client=openai.DefaultHttpxClient(limits=limits),
