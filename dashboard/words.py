@@ -25,6 +25,7 @@ _REASONS: Final = {
     "waited_too_long": "No label came in time.",
     "llm_timeout": "The second opinion did not answer in time.",
     "llm_out_of_time": "The second opinion did not answer in time.",
+    "llm_not_asked_in_time": "There was no time left to ask for a second opinion.",
     "llm_connection": "The second opinion could not be reached.",
     "llm_rate_limit": "The second opinion had no capacity left.",
     "llm_over_budget": "The fast model was not sure, and today's budget for second opinions is "

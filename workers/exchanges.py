@@ -16,9 +16,10 @@ from sqlalchemy import Connection, insert
 from shared.tables import llm_exchanges
 from workers.llm_tier.call import Answered, Result
 from workers.llm_tier.gate import BREAKER_OPEN, OVER_BUDGET, RATE_LIMIT
+from workers.llm_tier.retry import NOT_ASKED
 
-#: The gate turned the call away: nothing was sent.
-_NOT_SENT = frozenset({BREAKER_OPEN, OVER_BUDGET, RATE_LIMIT})
+#: The gate turned the call away, or there was no time for one: nothing was sent.
+_NOT_SENT = frozenset({BREAKER_OPEN, OVER_BUDGET, RATE_LIMIT, NOT_ASKED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +52,20 @@ def exchange_of(
     return Exchange(purpose=purpose, sent=sent, answered=None, outcome=result.reason, call_id=None)
 
 
+def storable(text: str) -> str:
+    """Text that Postgres takes: an LLM's JSON may hold NUL and half a surrogate pair."""
+    whole = text.replace("\0", "\ufffd").encode("utf-16-le", "surrogatepass")
+    return whole.decode("utf-16-le", "replace")
+
+
 def keep(connection: Connection, exchanges: Sequence[tuple[UUID, Exchange]]) -> None:
     """Store exchanges by message in the caller's transaction."""
     rows = [
         {
             "message_id": message_id,
             "purpose": each.purpose,
-            "sent": each.sent,
-            "answered": each.answered,
+            "sent": storable(each.sent),
+            "answered": None if each.answered is None else storable(each.answered),
             "outcome": each.outcome,
             "llm_call_id": each.call_id,
         }

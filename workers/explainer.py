@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,15 +21,15 @@ from sqlalchemy import Engine, func, or_, select, update
 
 from shared.contracts import CHANNEL_EXPLANATIONS, EXPLAIN_WITHIN_S, Explain
 from shared.database import transaction
-from shared.errors import CarelaneError, StoreError
+from shared.errors import CarelaneError, StoreUnavailable
 from shared.notify import Listener
 from shared.settings import Settings
 from shared.tables import explanations, labels, messages
 
 logger = logging.getLogger(__name__)
 
-#: A row that was taken and not answered in this time is anybody's again.
-_CLAIM_S: Final = 45.0
+#: As long as a question can be taken at all: nobody takes it a second time, and pays for it twice.
+_CLAIM_S: Final = EXPLAIN_WITHIN_S
 _LOOK_EVERY_S: Final = 10.0
 _RECONNECT_S: Final = 2.0
 
@@ -40,8 +40,10 @@ class Asked:
 
     id: int
     message_id: UUID
+    label_id: int  # of the label that is to be explained
+    claimed_until: datetime  # with the label: this claim and no other
     text: str
-    categories: tuple[str, ...]  # of the label that is to be explained
+    categories: tuple[str, ...]
     urgency: str
 
 
@@ -122,7 +124,8 @@ class Explainer:
         """Answer the oldest open question; False when there is none.
 
         Raises:
-            StoreError: the database failed; the question is taken up again later.
+            StoreError: the database failed. Where it may succeed later the question stays
+                claimed, and the page says at the end that no answer came.
         """
         asked = self._take()
         if asked is None:
@@ -130,12 +133,12 @@ class Explainer:
         started_s = time.monotonic()
         try:
             found = self._answer(asked)
-        except StoreError:
+            self._write(asked, found)
+        except StoreUnavailable:
             raise
-        except Exception:
+        except Exception:  # an answer that the database refuses among them
             self._write(asked, Explanation(outcome="failed"))
             raise
-        self._write(asked, found)
         logger.info(
             "explained",
             extra={
@@ -167,7 +170,15 @@ class Explainer:
                 labels.c.id == e.label_id,
             )
             .values(claimed_until=func.now() + timedelta(seconds=_CLAIM_S))
-            .returning(e.id, e.message_id, messages.c.text, labels.c.categories, labels.c.urgency)
+            .returning(
+                e.id,
+                e.message_id,
+                e.label_id,
+                e.claimed_until,
+                messages.c.text,
+                labels.c.categories,
+                labels.c.urgency,
+            )
         )
         with transaction(self._engine) as connection:
             row = connection.execute(statement).one_or_none()
@@ -176,6 +187,8 @@ class Explainer:
         return Asked(
             id=row.id,
             message_id=row.message_id,
+            label_id=row.label_id,
+            claimed_until=row.claimed_until,
             text=row.text,
             categories=tuple(row.categories),
             urgency=row.urgency,
@@ -186,8 +199,14 @@ class Explainer:
         with transaction(self._engine) as connection:
             connection.execute(
                 update(explanations)
-                # Asked anew meanwhile, after another label: then that question is still open.
-                .where(e.id == asked.id, e.outcome.is_(None), e.claimed_until.is_not(None))
+                # Asked anew meanwhile, after another label: then that question is still open, and
+                # whoever has taken it answers it.
+                .where(
+                    e.id == asked.id,
+                    e.outcome.is_(None),
+                    e.label_id == asked.label_id,
+                    e.claimed_until == asked.claimed_until,
+                )
                 .values(
                     outcome=found.outcome,
                     model_version=found.model_version,

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Engine
 
 from shared.database import transaction
-from shared.errors import LanguageModelBadAnswer, LanguageModelError
+from shared.errors import LanguageModelBadAnswer, LanguageModelError, StoreError
 from shared.taxonomy import Taxonomy
 from workers import exchanges
 from workers.exchanges import Exchange
@@ -26,6 +27,8 @@ from workers.llm_tier.price import Prices
 from workers.llm_tier.sheet import prepare
 from workers.llm_tier.tier import Admission
 from workers.seams import Clock, Masker
+
+logger = logging.getLogger(__name__)
 
 _SYSTEM: Final = """\
 A message that a patient sent through a clinic's portal was labelled with what it is about and how \
@@ -123,8 +126,11 @@ class Rationales:
         exchange = Exchange(
             purpose="rationale", sent=sent, answered=answered, outcome=outcome, call_id=call_id
         )
-        with transaction(self.engine) as connection:
-            exchanges.keep(connection, [(asked.message_id, exchange)])
+        try:
+            with transaction(self.engine) as connection:
+                exchanges.keep(connection, [(asked.message_id, exchange)])
+        except StoreError as error:  # the call is paid for: its answer goes to the page
+            logger.warning("exchange not kept", extra={"reason": str(error)})
 
 
 class _Recorder:
@@ -167,5 +173,5 @@ def _read(text: str) -> str:
         raise LanguageModelBadAnswer("not_json", "the answer is not the JSON asked for") from error
     if not isinstance(found, str) or not found.strip():
         raise LanguageModelBadAnswer("shape", "the answer has no text under why")
-    words = " ".join(found.replace("\0", "").split())
+    words = " ".join(exchanges.storable(found).split())
     return words if len(words) <= _MAX_CHARS else words[: _MAX_CHARS - 1] + "…"

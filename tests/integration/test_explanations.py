@@ -14,6 +14,7 @@ from sqlalchemy import Engine, insert, text
 from dashboard.permissions import Role
 from shared.contracts import Explain, Lane, Tier, Urgency
 from shared.database import transaction
+from shared.errors import StoreError
 from shared.settings import Settings
 from shared.tables import audit_log, explanations, llm_calls, llm_exchanges
 from shared.tables import workers as workers_table
@@ -23,7 +24,7 @@ from tests.worker_process import SURE, ObedientLabeller
 from tests.worker_stack import Clinic, Workers, clinic, workers
 from workers.carrying_words import answerer
 from workers.composition import build_llm
-from workers.explainer import Explainer, Quiet
+from workers.explainer import Asked, Explainer, Explanation, Quiet
 
 pytestmark = pytest.mark.integration
 __all__ = ["clinic", "workers"]
@@ -292,3 +293,38 @@ def test_running_workers_answer_by_themselves_with_the_shipped_model(
     assert "the category Refill" in text_of(page)
     assert "refill" in "".join(re.findall(r"<mark class=.plain[^>]*>([^<]*)</mark>", page))
     assert "Simulated: reads most like" in page
+
+
+def test_a_late_answer_does_not_land_on_the_question_about_the_next_label(
+    signed_in: SignedIn, store: Store, alive: None, settings: Settings, engine: Engine
+) -> None:
+    message_id = store.labelled()
+    person = signed_in(Role.CLINICIAN)
+    person.get(f"/messages/{message_id}")
+
+    def older(_: Asked) -> Explanation:
+        store.label(message_id, tier=Tier.FAST)
+        person.get(f"/messages/{message_id}")  # asks anew
+        with transaction(engine) as connection:  # and another worker takes it
+            connection.execute(
+                text("UPDATE explanations SET claimed_until = now() + interval '1 minute'")
+            )
+        return Explanation(model_version="older")
+
+    assert Explainer(settings, engine, Explain.WORDS, older).round()
+
+    (row,) = store.rows(explanations)
+    assert row.outcome is None
+
+
+def test_an_answer_that_the_database_refuses_has_failed_and_nobody_waits_for_it(
+    signed_in: SignedIn, store: Store, alive: None, settings: Settings, engine: Engine
+) -> None:
+    signed_in(Role.CLINICIAN).get(f"/messages/{store.labelled()}")
+    refused = Explanation(result={"text": "\ud83d"})
+
+    with pytest.raises(StoreError):
+        Explainer(settings, engine, Explain.WORDS, lambda _: refused).round()
+
+    (row,) = store.rows(explanations)
+    assert row.outcome == "failed"

@@ -105,7 +105,7 @@ def test_a_claim_that_was_lost_while_it_gathered_is_not_asked_about() -> None:
     thread = _ask_in_thread(Batcher(tier, SystemClock(), PACE), "a", heard=heard, ours=False)
     thread.join(timeout=10)
 
-    assert heard == {"a": ["out_of_time"]}
+    assert heard == {"a": ["not_asked_in_time"]}
     assert tier.batches == []
 
 

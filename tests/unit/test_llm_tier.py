@@ -19,6 +19,7 @@ from shared.errors import (
     LanguageModelUnavailable,
 )
 from shared.taxonomy import Taxonomy
+from workers.exchanges import exchange_of
 from workers.llm_tier.answer import label_codes
 from workers.llm_tier.call import Answered, CallRecord, Result
 from workers.llm_tier.chat import ChatReply, ChatRequest, OnText, Usage
@@ -245,6 +246,7 @@ def test_nothing_is_paid_for_a_claim_that_was_lost() -> None:
 
     assert isinstance(results[0], LanguageModelUnavailable)
     assert bench.model.asked == []
+    assert exchange_of("label", "one", results[0], days=1) is None  # no page says it was sent
 
 
 def test_long_texts_and_doubtful_ones_get_prompts_of_their_own() -> None:

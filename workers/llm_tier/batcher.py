@@ -16,6 +16,7 @@ from typing import Protocol
 
 from shared.errors import LanguageModelUnavailable
 from workers.llm_tier.call import Result
+from workers.llm_tier.retry import NOT_ASKED
 from workers.llm_tier.tier import Question, Request
 from workers.seams import Clock
 
@@ -156,7 +157,7 @@ class Batcher:
 
     def _run(self, batch: Sequence[_Pending]) -> None:
         ours = [each for each in batch if each.still_ours()]
-        lost = LanguageModelUnavailable("out_of_time", "the claim was lost before the call")
+        lost = LanguageModelUnavailable(NOT_ASKED, "the claim was lost before the call")
         for each in batch:
             if each not in ours:
                 _tell(each, lost)

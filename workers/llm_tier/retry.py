@@ -8,8 +8,13 @@ from typing import Final
 
 from shared.errors import LanguageModelError, LanguageModelUnavailable
 
+#: The lease ended: after a call, or before anything was sent.
+OUT_OF_TIME: Final = "out_of_time"
+NOT_ASKED: Final = "not_asked_in_time"
 #: Our own gate's and lease's refusals: asking again within the lease changes nothing.
-NOT_RETRIED: Final = frozenset({"breaker_open", "over_budget", "own_rate_limit", "out_of_time"})
+NOT_RETRIED: Final = frozenset(
+    {"breaker_open", "over_budget", "own_rate_limit", OUT_OF_TIME, NOT_ASKED}
+)
 
 
 @dataclass(frozen=True, kw_only=True)

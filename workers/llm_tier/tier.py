@@ -26,7 +26,7 @@ from workers.llm_tier.call import Call, CallLog, OnResult
 from workers.llm_tier.chat import ChatModel
 from workers.llm_tier.price import Prices
 from workers.llm_tier.prompt import Prompt
-from workers.llm_tier.retry import RetryPolicy
+from workers.llm_tier.retry import NOT_ASKED, OUT_OF_TIME, RetryPolicy
 from workers.seams import Clock
 
 logger = logging.getLogger(__name__)
@@ -123,6 +123,7 @@ class _Run:
         self._until_s = tier.clock.monotonic_s() + request.budget_s
         self._still_ours = request.still_ours
         self._on_result = request.on_result
+        self._sent: set[int] = set()  # places whose text has left
         self._dice = random.Random()  # noqa: S311  jitter
 
     def batch(self, texts: Mapping[int, str]) -> None:
@@ -162,11 +163,13 @@ class _Run:
         while left:
             left_s = self._until_s - tier.clock.monotonic_s()
             if left_s <= 1 or not self._still_ours():
-                raise LanguageModelUnavailable("out_of_time", "the lease ended before an answer")
+                reason = OUT_OF_TIME if self._sent.issuperset(left) else NOT_ASKED
+                raise LanguageModelUnavailable(reason, "the lease ended before an answer")
             tried += 1
             try:
                 call = Call(tier, left, self._on_result)
                 tier.clock.sleep(tier.gate.admit(call.tokens, left_s - 1))
+                self._sent.update(left)
                 call.run(min(tier.timeout_s, self._until_s - tier.clock.monotonic_s()))
             except LanguageModelError as error:
                 left_s = self._until_s - tier.clock.monotonic_s()
