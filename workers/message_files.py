@@ -30,6 +30,27 @@ class BadRow:
     problem: str
 
 
+#: Beyond this a float has lost digits of the number that it once was.
+_EXACT = 2**53
+
+
+def row_of(line: int, id_: object, text: str) -> Row | BadRow:
+    """The row by its id, by its line where it has none; a bad row where the id is of a wrong kind.
+
+    A whole number may come as a float: pandas writes a column of integers with gaps so.
+    """
+    if id_ is None:
+        return Row(line=line, id=line, text=text)
+    if isinstance(id_, float) and id_.is_integer():
+        if abs(id_) > _EXACT:
+            return BadRow(line=line, problem="the id is a float too large to be exact")
+        id_ = int(id_)
+    if isinstance(id_, bool) or not isinstance(id_, str | int):
+        kind = type(id_).__name__
+        return BadRow(line=line, problem=f"the id is neither text nor a whole number ({kind})")
+    return Row(line=line, id=id_, text=text)
+
+
 def guess_format(path: Path | None, first_line: str) -> str:
     """By the file's ending; where that tells nothing, by its first line."""
     endings = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".txt": "text"}
@@ -69,10 +90,7 @@ def _read_jsonl(
         if not isinstance(content, dict) or not isinstance(content.get(field), str):
             yield BadRow(line=number, problem=f'no text in "{field}"')
             continue
-        name = content.get(id_field, number)
-        yield Row(
-            line=number, id=name if isinstance(name, str | int) else number, text=content[field]
-        )
+        yield row_of(number, content.get(id_field), content[field])
 
 
 def _read_csv(

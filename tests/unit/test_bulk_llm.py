@@ -24,9 +24,9 @@ from shared.errors import (
 from shared.red_flags import RedFlags
 from shared.settings import Settings
 from workers.bulk import batch
-from workers.bulk.cli import LLM_NAME, bulk
+from workers.bulk.cli import LLM_NAME, PROMPT_NAME, bulk
 from workers.bulk.job import BATCH_FILES, LLM, Job, Models
-from workers.bulk.labeller import Labeller, pinned
+from workers.bulk.labeller import TAXONOMY_NAME, Labeller, pinned, taxonomy_version
 from workers.bulk.llm import Asker, Wording
 from workers.bulk.manifest import Manifest, write_manifest
 from workers.bulk.part import label_part
@@ -55,6 +55,11 @@ TEXTS = (
     "Tengo mucha fiebre desde ayer y no sé qué tomar",
     "it is me again about that, can you tell him that it was not what we said",
 )
+VERSIONS = {
+    LLM_NAME: "scripted",
+    PROMPT_NAME: Wording.load(Settings()).prompt.version,
+    TAXONOMY_NAME: taxonomy_version(None),
+}
 USAGE = Usage(prompt_tokens=1000, cached_tokens=400, completion_tokens=10)
 
 
@@ -173,7 +178,7 @@ def labelled(
         ambiguous=ambiguous,
         models=models,
     )
-    manifest = Manifest(job=job, plan=plan, versions={LLM_NAME: "scripted"})
+    manifest = Manifest(job=job, plan=plan, versions=VERSIONS)
     folder = LocalFolder(output)
     write_manifest(folder, manifest)
     for part in plan.parts:
@@ -373,3 +378,39 @@ def test_results_of_another_run_are_refused_with_words(tmp_path: Path, models: M
     told = collect(run, str(foreign))
 
     assert "none of the results answers a request of this run" in str(told.exception)
+
+
+@pytest.mark.parametrize("name", [PROMPT_NAME, TAXONOMY_NAME])
+def test_answers_to_another_prompt_or_taxonomy_are_refused_with_words(
+    tmp_path: Path, models: Models, name: str
+) -> None:
+    run = asked_by_files(tmp_path, models, texts=UNSURES[:2])
+    results = tmp_path / "results.jsonl"
+    results.write_text("\n".join(results_for(run.output)) + "\n")
+    older = replace(run.manifest, versions={**VERSIONS, name: "older"})
+    write_manifest(run.folder, older)
+
+    told = collect(run, str(results))
+
+    assert f"the version of {name} was older, is {VERSIONS[name]}" in str(told.exception)
+    assert {row["status"] for row in run.rows()} == {"escalated"}
+
+
+def test_answers_after_giving_up_count_as_too_late_and_not_as_labels(
+    tmp_path: Path, models: Models
+) -> None:
+    run = asked_by_files(tmp_path, models, texts=UNSURES[:4], size=4)
+    lines = results_for(run.output)
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    first.write_text(lines[0] + "\n")
+    second.write_text("\n".join(lines) + "\n")
+    collect(run, str(first), "--give-up")
+    before = run.rows()
+
+    told = collect(run, str(second))
+
+    assert told.exit_code == 0, told.output
+    assert "1 answers taken: 0 messages labelled by them, 0 to people" in told.stderr
+    assert "2 answers came too late" in told.stderr
+    assert run.rows() == before
+    assert not list(run.output.glob("answers/*"))

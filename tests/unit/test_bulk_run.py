@@ -26,6 +26,8 @@ from workers import triage
 from workers.bulk.cli import bulk
 from workers.bulk.job import Job, Models, Part
 from workers.bulk.local import EngineError, LocalEngine
+from workers.bulk.part import done_parts, marks, read_done
+from workers.bulk.places import LocalFolder, open_folder
 from workers.bulk.plan import make_plan
 from workers.bulk.record import Record
 from workers.fast_tier.tier import FastTier
@@ -309,3 +311,24 @@ def test_ambiguous_messages_are_marked_for_people(labelled: tuple[Path, Path, Re
     assert unsure
     assert all(row["provisional"] and row["status_reason"] == "llm_off" for row in unsure)
     assert all(row["reasons"] for row in unsure)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"part": 0, "rej', b"{}", b"[]", b"\xff"])
+def test_a_mark_that_cannot_be_read_leaves_its_part_undone(tmp_path: Path, content: bytes) -> None:
+    folder = LocalFolder(tmp_path)
+    whole = {"part": 1, "rejected": 0, "seconds": 0.1, "counts": {}}
+    folder.write("done/part-000000.json", content)
+    folder.write("done/part-000001.json", json.dumps(whole).encode())
+
+    assert done_parts(folder) == {"part-000001"}
+    assert list(marks(folder)) == [whole]
+    assert read_done(folder, "part-000000") == {}
+
+
+def test_an_address_of_a_local_file_is_written_as_a_path_is(tmp_path: Path) -> None:
+    folder = open_folder(f"file://{tmp_path}/an%20output")
+
+    folder.write("done/x", b"1")
+
+    assert isinstance(folder, LocalFolder)
+    assert (tmp_path / "an output" / "done" / "x").read_bytes() == b"1"

@@ -118,6 +118,24 @@ def test_bad_rows_are_named_by_their_line_in_the_file(
     ]
 
 
+def test_an_id_of_a_wrong_kind_makes_a_bad_row_and_never_a_line_number(tmp_path: Path) -> None:
+    ids = ["7", '"m-1"', "1001.0", "null", "1.5", "true", '["x"]', "NaN", "1e300"]
+    path = tmp_path / "in.jsonl"
+    path.write_text("".join(f'{{"id": {each}, "text": "hello"}}\n' for each in ids))
+
+    found = rows_of(path, "jsonl", 4)
+
+    assert [row.id for row in found if isinstance(row, Row)] == [7, "m-1", 1001, 4]
+    kind = "the id is neither text nor a whole number"
+    assert [(row.line, row.problem) for row in found if isinstance(row, BadRow)] == [
+        (5, f"{kind} (float)"),
+        (6, f"{kind} (bool)"),
+        (7, f"{kind} (list)"),
+        (8, f"{kind} (float)"),
+        (9, "the id is a float too large to be exact"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import IO, Any, Final
 
@@ -118,7 +118,7 @@ class Collected:
     lines: int = 0  # of results that were asked for and are new
     answered: int = 0  # messages
     failed: int = 0  # messages that go to a person because of it
-    parts: set[int] = field(default_factory=set)
+    late: int = 0  # messages that were given up before their answer came
 
 
 def collect(
@@ -196,9 +196,13 @@ def _take(
         for each in theirs:
             cost = wording.prices.cost_usd(each.usage) * DISCOUNT
             rows = asked[each.custom_id]["rows"]
-            resolved = dict(_resolutions(each, rows, cost))
-            part.resolve(resolved)
+            heard = dict(_resolutions(each, rows, cost))
+            waiting = set(part.open)
+            resolved = {place: one for place, one in heard.items() if place in waiting}
+            if resolved:
+                part.resolve(resolved)
             found.lines += 1
+            found.late += sum(1 for place, one in heard.items() if one.answer and part.gone(place))
             found.answered += sum(1 for one in resolved.values() if one.answer is not None)
             found.failed += sum(1 for one in resolved.values() if one.answer is None)
             folder.append(CALLS, [json.dumps(_call(each, len(rows), cost))])

@@ -18,9 +18,10 @@ from shared.errors import InvalidInput
 from shared.settings import Settings
 from workers.bulk.batch import collect, write_requests
 from workers.bulk.job import AMBIGUOUS, BATCH_FILES, LLM, OUTPUT_FORMATS, PEOPLE, Job, Models
+from workers.bulk.labeller import TAXONOMY_NAME, taxonomy_version
 from workers.bulk.llm import Asker, Wording
 from workers.bulk.local import LocalEngine
-from workers.bulk.manifest import Manifest, read_manifest
+from workers.bulk.manifest import Manifest, check_same, read_manifest
 from workers.bulk.places import Folder, open_folder, open_input
 from workers.bulk.report import REJECTS_NAME, in_words, is_open, make_report, write_report
 from workers.bulk.run import Begun, Engine, ask, begin, label
@@ -31,6 +32,7 @@ from workers.patience import SystemClock
 
 #: In the manifest's versions.
 LLM_NAME: Final = "the LLM (CARELANE_LLM_MODEL)"
+PROMPT_NAME: Final = "the prompt"
 ENGINES = ("local", "spark", "ray")
 
 
@@ -217,13 +219,15 @@ def collect_command(output: str, results: tuple[str, ...], give_up: bool) -> Non
             f"{output} asked nothing by batch files. Begin with `carelane bulk INPUT OUTPUT "
             "--ambiguous batch-files`."
         )
+    wording = Wording.load(settings)
+    _check_wording(manifest, settings, wording, output)
     with folder.alone():
         found = collect(
             folder,
             replace(manifest.job, output=output),
             manifest.plan.parts,
             results,
-            Wording.load(settings),
+            wording,
             manifest.versions[LLM_NAME],
             give_up=give_up,
         )
@@ -234,6 +238,8 @@ def collect_command(output: str, results: tuple[str, ...], give_up: bool) -> Non
         f"{found.failed:,} to people",
         err=True,
     )
+    if found.late:
+        click.echo(f"{found.late:,} answers came too late: people have the messages", err=True)
     _tell(report, output)
 
 
@@ -256,6 +262,13 @@ def _begun(folder: Folder, output: str) -> Manifest:
     if manifest is None:
         raise InvalidInput(f"{output} is no output of `carelane bulk`: it has no manifest.json.")
     return manifest
+
+
+def _check_wording(manifest: Manifest, settings: Settings, wording: Wording, where: str) -> None:
+    """Answers are read by the codes that the questions named: refuse others than were asked by."""
+    taxonomy = None if settings.taxonomy_path is None else str(settings.taxonomy_path)
+    now = {PROMPT_NAME: wording.prompt.version, TAXONOMY_NAME: taxonomy_version(taxonomy)}
+    check_same(manifest, replace(manifest, versions={**manifest.versions, **now}), where)
 
 
 def make_engine(name: str, processes: int) -> Engine:
@@ -292,7 +305,7 @@ def _llm_versions(settings: Settings, job: Job) -> dict[str, str]:
     """What answers depend on, where an LLM is asked."""
     if job.ambiguous == PEOPLE:
         return {}
-    return {LLM_NAME: settings.llm_model, "the prompt": Wording.load(settings).prompt.version}
+    return {LLM_NAME: settings.llm_model, PROMPT_NAME: Wording.load(settings).prompt.version}
 
 
 def _write_requests(settings: Settings, folder: Folder, begun: Begun) -> list[str]:

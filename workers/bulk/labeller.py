@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 _MASK_BUDGET_MS: Final = 2_000.0
 #: Reason of a message on which the fast tier broke down, as in the live lane.
 FAST_FAILED: Final = "fast_failed"
+#: In the manifest's versions.
+TAXONOMY_NAME: Final = "the taxonomy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +124,10 @@ def versions_of(models: Models) -> Mapping[str, str]:
     taxonomy = Taxonomy.load(_path(models.taxonomy))
     check_taxonomy(manifest, taxonomy)
     rules = read_rule_file(_path(models.red_flags))
-    taxonomy_file = _path(models.taxonomy) or files("shared") / "taxonomy.yaml"
     rule_file = _path(models.red_flags) or files("shared.red_flags") / "red_flags.yaml"
     versions = {
         "the bundle": f"{manifest.policy.model_version} ({_digest(folder / MANIFEST)})",
-        "the taxonomy": f"{taxonomy.version} ({_digest(taxonomy_file)})",
+        TAXONOMY_NAME: taxonomy_version(models.taxonomy),
         "the red flags": f"{rules.version} ({_digest(rule_file)})",
     }
     if models.masks:
@@ -134,6 +135,12 @@ def versions_of(models: Models) -> Mapping[str, str]:
         content = _digest(deid / MANIFEST)
         versions["de-identification"] = f"{open_bundle(deid).version} ({content})"
     return versions
+
+
+def taxonomy_version(taxonomy: str | None) -> str:
+    """The taxonomy's version and content, in words; `taxonomy`: its file, None for what ships."""
+    file = _path(taxonomy) or files("shared") / "taxonomy.yaml"
+    return f"{Taxonomy.load(_path(taxonomy)).version} ({_digest(file)})"
 
 
 def _digest(file: Path | Traversable) -> str:

@@ -11,7 +11,7 @@ from shared.errors import InvalidInput
 from workers.bulk.job import Job, Part
 from workers.bulk.places import NEEDS_EXTRA, open_input
 from workers.bulk.record import Record
-from workers.message_files import BadRow, Row
+from workers.message_files import BadRow, Row, row_of
 
 try:
     import pyarrow as pa
@@ -124,8 +124,12 @@ def _rows(batch: Any, job: Job, before: int, *, with_id: bool) -> Iterator[Row |
         if not isinstance(text, str):
             yield BadRow(line=line, problem=f'no text in column "{job.field}"')
             continue
-        own = ids[place].as_py() if ids is not None else None
-        yield Row(line=line, id=own if isinstance(own, str | int) else line, text=text)
+        try:
+            own = ids[place].as_py() if ids is not None else None
+        except UnicodeDecodeError:
+            yield BadRow(line=line, problem="the id is not UTF-8")
+            continue
+        yield row_of(line, own, text)
 
 
 def _group_of(file: Any, row: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, Final
@@ -123,18 +123,37 @@ def mark_done(folder: Folder, part: Part, tally: Tally, *, rejected: int, second
     folder.write(f"{DONE}/{part.name}.json", json.dumps(content).encode())
 
 
-def done_parts(folder: Folder) -> frozenset[str]:
-    """The names of the parts that are done."""
-    return frozenset(Path(name).stem for name in folder.names(DONE))
+def done_parts(folder: Folder, among: Container[str] | None = None) -> frozenset[str]:
+    """The parts that are done, by name; a mark that cannot be read says nothing."""
+    return frozenset(name for name, _ in _read_marks(folder, among))
 
 
 def read_done(folder: Folder, name: str) -> Mapping[str, Any]:
     """What `mark_done` wrote."""
-    content: Mapping[str, Any] = json.loads(folder.read(f"{DONE}/{name}.json") or b"{}")
-    return content
+    return _read_mark(folder, f"{DONE}/{name}.json") or {}
 
 
 def marks(folder: Folder) -> Iterator[Mapping[str, Any]]:
     """What all parts' marks say."""
-    for name in sorted(done_parts(folder)):
-        yield read_done(folder, name)
+    for _, mark in _read_marks(folder):
+        yield mark
+
+
+def _read_marks(
+    folder: Folder, among: Container[str] | None = None
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name in folder.names(DONE):
+        part = Path(name).stem
+        mark = _read_mark(folder, name) if among is None or part in among else None
+        if mark is not None:
+            yield part, mark
+
+
+def _read_mark(folder: Folder, name: str) -> Mapping[str, Any] | None:
+    """A mark; None where it is not there, or was cut off when a disk was full or a machine fell."""
+    try:
+        content: Mapping[str, Any] = json.loads(folder.read(name) or b"")
+        whole = {"rejected", "seconds", "counts"} <= content.keys()
+    except (ValueError, AttributeError):
+        return None
+    return content if whole else None

@@ -1,7 +1,8 @@
 """Where files lie: a local folder, or an object store through pyarrow's and fsspec's filesystems.
 
 A file appears whole or not at all. On a disk it is written beside its place, flushed and renamed;
-an object store shows an object only when its upload is complete.
+an object store shows an object only when its upload is complete; elsewhere (HDFS, SFTP) it is
+written beside its place and moved.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
 
 from shared.errors import InvalidInput
 
@@ -27,6 +30,8 @@ NEEDS_EXTRA = (
     "'carelane[bulk]'`, or run it from `make bulk-env` (.venvs/bulk/bin/carelane)."
 )
 _COPY_BYTES = 1 << 20
+#: Where an upload that was cut off leaves nothing, by pyarrow's and fsspec's names.
+_OBJECT_STORES = frozenset("s3 s3a gcs gs abfs abfss az adl oci oss obs cos tos memory".split())
 
 
 class Folder(Protocol):
@@ -149,12 +154,13 @@ def _last_byte(file: BinaryIO) -> bytes:
 
 
 class RemoteFolder:
-    """A folder of an object store."""
+    """A folder of an object store, or of another filesystem that pyarrow or fsspec opens."""
 
     def __init__(self, filesystem: FileSystem, path: str) -> None:
         self._fs = filesystem
         self._path = path.rstrip("/")
         self._pieces: dict[str, int] = {}  # of journals
+        self._moves = not _is_object_store(filesystem)
 
     def names(self, under: str) -> list[str]:
         from pyarrow.fs import FileSelector, FileType
@@ -182,9 +188,31 @@ class RemoteFolder:
     def _upload(self, name: str, content: BinaryIO) -> None:
         target = f"{self._path}/{name}"
         self._fs.create_dir(target.rpartition("/")[0], recursive=True)
+        if not self._moves:
+            self._copy(content, target)
+            return
+        beside = f"{self._path}/.tmp/{uuid4().hex}"
+        self._fs.create_dir(f"{self._path}/.tmp", recursive=True)
+        try:
+            self._copy(content, beside)
+            self._move(beside, target)
+        except BaseException:
+            with suppress(OSError):
+                self._fs.delete_file(beside)
+            raise
+
+    def _copy(self, content: BinaryIO, target: str) -> None:
         with self._fs.open_output_stream(target) as stream:
             while block := content.read(_COPY_BYTES):
                 stream.write(block)
+
+    def _move(self, source: str, target: str) -> None:
+        try:
+            self._fs.move(source, target)
+        except OSError:
+            # HDFS does not rename onto a file. The questions and the plan outlive a kill here.
+            self._fs.delete_file(target)
+            self._fs.move(source, target)
 
     def append(self, name: str, lines: list[str]) -> None:
         # Objects cannot grow: a journal is a folder of pieces there.
@@ -211,15 +239,19 @@ class RemoteFolder:
         yield
 
 
-def is_remote(address: str) -> bool:
-    """Whether it names an object store rather than a path."""
-    return "://" in address
+def local_path(address: str) -> Path | None:
+    """The path that it is or that its file:// names; None for other addresses."""
+    if "://" not in address:
+        return Path(address)
+    parts = urlsplit(address)
+    return Path(unquote(parts.path)) if parts.scheme == "file" and not parts.netloc else None
 
 
 def open_folder(address: str) -> LocalFolder | RemoteFolder:
     """The output folder at a path or address."""
-    if not is_remote(address):
-        return LocalFolder(Path(address))
+    path = local_path(address)
+    if path is not None:
+        return LocalFolder(path)
     return RemoteFolder(*_filesystem(address))
 
 
@@ -227,10 +259,11 @@ def open_input(address: str) -> BinaryIO:
     """The input at a path or address, open for reading anywhere in it. Raises InvalidInput."""
 
     def opened() -> BinaryIO:
-        if not is_remote(address):
-            return Path(address).open("rb")
-        filesystem, path = _filesystem(address)
-        return io.BufferedReader(filesystem.open_input_file(path), _COPY_BYTES)
+        path = local_path(address)
+        if path is not None:
+            return path.open("rb")
+        filesystem, name = _filesystem(address)
+        return io.BufferedReader(filesystem.open_input_file(name), _COPY_BYTES)
 
     return _translated(address, opened)
 
@@ -249,10 +282,20 @@ def _filesystem(address: str) -> tuple[FileSystem, str]:
     try:
         from fsspec.core import url_to_fs
 
-        other, path = url_to_fs(address)
+        other, path = url_to_fs(address, skip_instance_cache=True)
+        # Executors write what this process lists. Not as use_listings_cache=False above: SFTP's
+        # filesystem hands what it does not know on to its connection, which refuses it.
+        other.dircache.use_listings_cache = False
+        other.invalidate_cache()
     except (ImportError, ValueError) as error:
         raise InvalidInput(f"{address}: neither pyarrow nor fsspec opens this ({error}).") from None
     return PyFileSystem(FSSpecHandler(other)), path
+
+
+def _is_object_store(filesystem: FileSystem) -> bool:
+    handler = getattr(filesystem, "handler", None)
+    kinds = filesystem.type_name if handler is None else handler.fs.protocol
+    return not _OBJECT_STORES.isdisjoint({kinds} if isinstance(kinds, str) else kinds)
 
 
 def _translated(address: str, work: Callable[[], T]) -> T:

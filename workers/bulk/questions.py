@@ -84,6 +84,11 @@ class OpenPart:
             if row.sheet is not None and place not in self.resolved
         ]
 
+    def gone(self, place: int) -> bool:
+        """Whether nobody waits for an answer about the row any longer, and it had none."""
+        found = self.resolved.get(place)
+        return place >= len(self.rows) if found is None else found.answer is None
+
     def groups(self) -> list[list[int]]:
         """The open places, equal messages together."""
         groups: dict[object, list[int]] = {}

@@ -18,7 +18,7 @@ from workers.bulk.labeller import pinned
 from workers.bulk.llm import Asker
 from workers.bulk.manifest import Manifest, check_same, read_manifest, write_manifest
 from workers.bulk.part import done_parts, marks
-from workers.bulk.places import Folder, is_remote
+from workers.bulk.places import Folder, local_path
 from workers.bulk.plan import make_plan
 
 
@@ -43,8 +43,9 @@ def begin(
     folder: Folder, job: Job, rows_per_part: int, versions_of_llm: Mapping[str, str]
 ) -> Begun:
     """Plan the run, or find what is left of it. Raises InvalidInput when it is another one."""
-    if not is_remote(job.output):
-        _refuse_mixing(job)
+    path = local_path(job.output)
+    if path is not None:
+        _refuse_mixing(path)
     models, versions = pinned(job.models)
     begun = read_manifest(folder, job.output)
     with _bar(None, "read", "B") as shown:
@@ -62,9 +63,8 @@ def begin(
     return Begun(manifest=replace(begun, job=job), job=job, left=left)
 
 
-def _refuse_mixing(job: Job) -> None:
+def _refuse_mixing(folder: Path) -> None:
     """A folder with other things in it is somebody's."""
-    folder = Path(job.output)
     if folder.is_dir() and not (folder / "manifest.json").exists():
         others = [each.name for each in folder.iterdir() if each.name not in (".lock", ".tmp")]
         if others:

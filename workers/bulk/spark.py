@@ -109,7 +109,7 @@ def _watched(
     left = {part.name: part.rows for part in parts}
     while left and thread.is_alive():
         time.sleep(_LOOK_EVERY_S)
-        for name in done_parts(folder) & left.keys():
+        for name in done_parts(folder, among=left):
             on_rows(left.pop(name))
     thread.join()
     if failed:
