@@ -68,7 +68,7 @@ class Claims:
 
     A suspect was claimed `suspect_after` times and not settled, and nothing shows that it was no
     fault of its own (`workers.in_hand`): it, or a neighbour, may have killed its process. Taken one
-    at a time, least often tried first, only the guilty one keeps failing.
+    at a time, least often and then longest ago tried first, only the guilty one keeps failing.
     """
 
     def __init__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -129,14 +130,18 @@ class Desk:
             for sheet in asked[place]:
                 self._take(sheet, result)
 
-        self._lane.batcher.ask(
-            Request(
-                questions=[Question(text=group[0].text, alone=group[0].alone) for group in asked],
-                on_result=on_result,
-                budget_s=self._lane.budget_s,
-                still_ours=self._held.still_ours,
+        with ExitStack() as at_them:
+            # Asked about and settled: a death from here on may be the doing of any of them.
+            for sheet in sheets:
+                at_them.enter_context(self._runtime.at(sheet.row.id))
+            self._lane.batcher.ask(
+                Request(
+                    questions=[Question(text=each[0].text, alone=each[0].alone) for each in asked],
+                    on_result=on_result,
+                    budget_s=self._lane.budget_s,
+                    still_ours=self._held.still_ours,
+                )
             )
-        )
 
     def _take(self, sheet: RowSheet, result: Result) -> None:
         """What becomes of a row now that its answer, or its lack, is known."""
@@ -255,9 +260,14 @@ class Desk:
             exchange=exchange,
             heard=heard,
         )
-        written = settle(
-            self._runtime.engine, self._patience(), self._claim.owner, Status.ESCALATED, [outcome]
-        )
+        with self._runtime.at(row.id):
+            written = settle(
+                self._runtime.engine,
+                self._patience(),
+                self._claim.owner,
+                Status.ESCALATED,
+                [outcome],
+            )
         now = self._runtime.clock.now()
         counting.settled([row], [outcome], written, now, Status.ESCALATED)
         self._open.pop(row.id, None)

@@ -3,7 +3,8 @@
 An attempt is counted when a message is claimed, because a message that kills its process leaves
 nobody to count afterwards. But most claims that end unsettled end by no fault of the message's: a
 neighbour in the chunk killed the process, an operator did, the database went away. So a process
-notes each message before a model or a masker touches it, and takes the note back afterwards.
+notes each message before a model or a masker touches it or the LLM is asked about it, and takes the
+note back afterwards.
 Whoever takes over looks whether the note names the message; if not, the earlier claim was no
 attempt.
 
@@ -35,6 +36,7 @@ _SLOT_BYTES: Final = 16
 _EMPTY: Final = bytes(_SLOT_BYTES)
 #: One for each thread that is at a message; no worker has as many.
 _SLOTS: Final = 4096
+_SIZE_BYTES: Final = _SLOTS * _SLOT_BYTES
 #: After its death; by then, what it held has long been taken over or given up.
 _FORGET_AFTER_S: Final = 86_400.0
 
@@ -43,12 +45,11 @@ class Notes:
     """One process's notes; made after the fork, shared by its threads."""
 
     def __init__(self, process: ProcessName, folder: Path | None = None) -> None:
-        size = _SLOTS * _SLOT_BYTES
         try:
-            self._map = _kept(process, folder or default_folder(), size)
-        except OSError as error:  # e.g. a read-only file system
+            self._map = _kept(process, folder or default_folder())
+        except OSError as error:  # e.g. a file system that is full or read-only
             logger.warning("notes cannot be kept; each claim counts", extra={"why": repr(error)})
-            self._map = mmap.mmap(-1, size)
+            self._map = mmap.mmap(-1, _SIZE_BYTES)
         self._free = list(range(_SLOTS))
         self._lock = threading.Lock()
 
@@ -66,13 +67,24 @@ class Notes:
                 self._free.append(slot // _SLOT_BYTES)
 
 
-def _kept(process: ProcessName, folder: Path, size: int) -> mmap.mmap:
+def _kept(process: ProcessName, folder: Path) -> mmap.mmap:
     folder.mkdir(mode=0o700, exist_ok=True)
+    if not _is_ours(folder):
+        raise PermissionError(f"{folder} belongs to another user; remove it")
     _forget_the_dead(folder, process)
     path = folder / _file_name(process.host, process.namespace, process.pid, process.start)
-    with path.open("w+b") as file:
-        file.truncate(size)
-        return mmap.mmap(file.fileno(), 0)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    try:
+        # With its blocks: where there is no room for them, writing to the map would kill us.
+        os.posix_fallocate(descriptor, 0, _SIZE_BYTES)
+        return mmap.mmap(descriptor, _SIZE_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Anybody may make folders under /tmp; only our own user's is believed and written to."""
+    return folder.lstat().st_uid == os.getuid()
 
 
 def noted(owner: str, here: ProcessName, folder: Path | None = None) -> frozenset[UUID] | None:
@@ -82,11 +94,12 @@ def noted(owner: str, here: ProcessName, folder: Path | None = None) -> frozense
         return None
     folder = folder or default_folder()
     try:
-        # Anybody may make folders under /tmp; only our own user's is believed.
-        if folder.lstat().st_uid != os.getuid():
+        if not _is_ours(folder):
             return None
         found = (folder / _file_name(parts[0], parts[1], int(parts[2]), parts[3])).read_bytes()
     except OSError:
+        return None
+    if len(found) != _SIZE_BYTES:  # there was no room: that process's notes are kept nowhere
         return None
     slots = (found[i : i + _SLOT_BYTES] for i in range(0, len(found), _SLOT_BYTES))
     return frozenset(UUID(bytes=slot) for slot in slots if slot != _EMPTY)

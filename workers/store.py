@@ -117,13 +117,17 @@ def claim(
 
 
 def waiting(connection: Connection, ids: Sequence[UUID], status: Status) -> list[Waiting]:
-    """Those of `ids` that still wait in `status`, least often tried first."""
+    """Those of `ids` that still wait in `status`: least often tried first, then longest ago.
+
+    So one that cannot be settled, though nothing counts against it, lets the others go first.
+    """
     m = messages.c
     held = func.coalesce(m.lease_until >= func.now(), false()).label("held")
     rows = connection.execute(
         select(m.id, m.attempts, m.lease_owner, held)
         .where(m.id.in_(ids), m.status == status)
-        .order_by(m.attempts, m.id)
+        # When a claim's lease ends tells when it was last tried.
+        .order_by(m.attempts, m.lease_until.nulls_first(), m.id)
     )
     return [Waiting(**row._mapping) for row in rows]  # noqa: SLF001  SQLAlchemy's public name
 

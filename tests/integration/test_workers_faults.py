@@ -125,6 +125,19 @@ def _unreachable(clinic: Clinic) -> Engine:
     return make_engine(away, "tests")
 
 
+def _lapsing_claims(clinic: Clinic, status: Status, suspect_after: int = 1) -> Claims:
+    """Claims whose leases are over at once."""
+    return Claims(
+        clinic.engine,
+        Patience(SystemClock(), 1.0),
+        HERE,
+        status=status,
+        lease_s=-1.0,
+        max_attempts=2,
+        suspect_after=suspect_after,
+    )
+
+
 def test_a_text_that_breaks_its_cache_key_fails_alone(clinic: Clinic) -> None:
     ids = clinic.accept(f"{SURE} 1", f"{SURE} break", f"{SURE} 3")
     runtime = _fast(clinic)
@@ -276,17 +289,43 @@ def test_a_claim_that_lapsed_while_its_process_was_at_none_of_its_messages_does_
 ) -> None:
     ids = clinic.accept(*[f"{SURE} {n}" for n in range(3)])
     Notes(HERE)
-    claims = Claims(
-        clinic.engine,
-        Patience(SystemClock(), 1.0),
-        HERE,
-        status=Status.QUEUED,
-        lease_s=-1.0,
-        max_attempts=2,
-    )
+    claims = _lapsing_claims(clinic, Status.QUEUED)
     for _ in range(5):  # the database goes away each time before it is settled
         assert sum(len(claim.rows) for claim in claims.of(ids)) == 3
 
     run_fast_chunk(ids, _fast(clinic), DELIVERY)
 
     assert clinic.statuses(ids) == ["labelled"] * 3
+
+
+def test_a_message_that_cannot_be_settled_lets_the_others_go_first(clinic: Clinic) -> None:
+    ids = clinic.accept(*[f"{SURE} {n}" for n in range(3)])
+    Notes(HERE)
+    claims = _lapsing_claims(clinic, Status.QUEUED)
+    assert len(next(claims.of(ids)).rows) == 3
+
+    # Each time the claim ends unsettled, and nothing counts against its message.
+    taken = [next(claims.of(ids)).rows[0] for _ in range(4)]
+
+    assert [row.id for row in taken] == [*ids, ids[0]]
+    assert [row.attempts for row in taken] == [1] * 4
+
+
+def test_a_claim_counts_when_its_process_dies_while_it_asks_or_settles(clinic: Clinic) -> None:
+    ids = clinic.accept(TEXT, "I want to move my appointment", status="escalated")
+    dead = ProcessName(HERE.host, HERE.namespace, HERE.pid, "1")
+    claimed: list[int] = []
+
+    class Dies:
+        def ask(self, request: Request) -> None:  # noqa: ARG002
+            """Another worker sees what the killed one left."""
+            [claim] = _lapsing_claims(clinic, Status.ESCALATED, suspect_after=3).of(ids)
+            claimed.extend(row.attempts for row in claim.rows)
+
+    runtime = _llm(clinic)
+    assert runtime.llm is not None
+    lane = replace(runtime.llm, batcher=Dies())  # type: ignore[arg-type]
+
+    run_llm_chunk(ids, replace(runtime, process=dead, notes=Notes(dead), llm=lane), DELIVERY)
+
+    assert claimed == [2, 2]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from uuid import UUID, uuid4
+
+import pytest
 
 from workers import in_hand
 from workers.in_hand import Notes, noted
@@ -60,6 +63,43 @@ def test_a_folder_that_cannot_be_written_only_makes_each_claim_count(tmp_path: P
 
     with notes.at(UUID(int=1)):
         assert noted(HERE.new_claim(), HERE, tmp_path / "file") is None
+
+
+def test_a_full_file_system_only_makes_each_claim_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(descriptor: int, offset: int, length: int) -> None:
+        raise OSError(errno.ENOSPC, "as asked")
+
+    monkeypatch.setattr(os, "posix_fallocate", no_room)
+    notes = Notes(HERE, tmp_path)
+
+    with notes.at(UUID(int=1)):
+        assert noted(HERE.new_claim(), HERE, tmp_path) is None
+
+
+def test_nothing_is_written_to_another_users_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    notes = Notes(HERE, tmp_path)
+
+    with notes.at(UUID(int=1)):
+        assert not list(tmp_path.iterdir())
+
+
+def test_notes_are_not_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    Notes(HERE, tmp_path / "notes")
+    [path] = (tmp_path / "notes").iterdir()
+    theirs = tmp_path / "theirs"
+    theirs.write_text("kept")
+    path.unlink()
+    path.symlink_to(theirs)
+
+    Notes(HERE, tmp_path / "notes")
+
+    assert theirs.read_text() == "kept"
 
 
 def test_notes_of_the_dead_are_kept_for_a_day_after_their_death_was_seen(tmp_path: Path) -> None:
