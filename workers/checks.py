@@ -23,7 +23,6 @@ from shared.contracts import Status, Tier
 from shared.database import transaction
 from shared.errors import (
     CarelaneError,
-    DeidError,
     LanguageModelMisconfigured,
     LanguageModelUnavailable,
 )
@@ -40,8 +39,7 @@ from workers.llm_tier.agreement import (
 )
 from workers.llm_tier.batcher import Batcher
 from workers.llm_tier.call import Answered, Result
-from workers.llm_tier.compress import compress
-from workers.llm_tier.risk import Risk, risk_of
+from workers.llm_tier.sheet import Sheet, prepare
 from workers.llm_tier.tier import Question, Request
 from workers.seams import Masker
 from workers.settlement import Outcome
@@ -192,12 +190,9 @@ class Checker:
 
     def _prepared(self, each: _Due) -> str | None:
         """The text as the LLM may see it; None where it may not, and the check is dropped."""
-        try:
-            masked = self._masker.mask(each.text).text
-        except DeidError:
-            masked = ""
-        if masked and risk_of(masked) is Risk.NONE:
-            return compress(masked)
+        sheet = prepare(each.text, self._masker)
+        if isinstance(sheet, Sheet) and sheet.masked and not sheet.alone:
+            return sheet.text
         self._drop(each)
         return None
 
