@@ -6,7 +6,6 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -23,6 +22,7 @@ from shared.errors import (
 )
 from shared.red_flags import RedFlags
 from shared.settings import Settings
+from tests.hand_clock import HandClock
 from workers.bulk import batch
 from workers.bulk.cli import LLM_NAME, PROMPT_NAME, bulk
 from workers.bulk.job import BATCH_FILES, LLM, Job, Models
@@ -61,22 +61,6 @@ VERSIONS = {
     TAXONOMY_NAME: taxonomy_version(None),
 }
 USAGE = Usage(prompt_tokens=1000, cached_tokens=400, completion_tokens=10)
-
-
-@dataclass
-class HandClock:
-    """Time that passes only by sleeping."""
-
-    at_s: float = 0.0
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.at_s, UTC)
-
-    def monotonic_s(self) -> float:
-        return self.at_s
-
-    def sleep(self, seconds: float) -> None:
-        self.at_s += seconds
 
 
 @dataclass

@@ -6,7 +6,6 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -19,6 +18,7 @@ from shared.errors import (
     LanguageModelUnavailable,
 )
 from shared.taxonomy import Taxonomy
+from tests.hand_clock import HandClock
 from workers.exchanges import exchange_of
 from workers.llm_tier.answer import label_codes
 from workers.llm_tier.call import Answered, CallRecord, Result
@@ -30,22 +30,6 @@ from workers.llm_tier.tier import LlmTier, Question, Request, pack
 
 TAXONOMY = Taxonomy.load()
 USAGE = Usage(prompt_tokens=1000, cached_tokens=400, completion_tokens=10)
-
-
-@dataclass
-class HandClock:
-    """Time that passes only by sleeping."""
-
-    at_s: float = 0.0
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.at_s, UTC)
-
-    def monotonic_s(self) -> float:
-        return self.at_s
-
-    def sleep(self, seconds: float) -> None:
-        self.at_s += seconds
 
 
 @dataclass
