@@ -184,13 +184,18 @@ class Checker:
                 update(label_checks)
                 .where(c.id.in_(select(wanted.c.id)), messages.c.id == c.message_id)
                 .values(asked_until=func.now() + timedelta(seconds=2 * _BUDGET_S))
-                .returning(c.id, c.message_id, messages.c.text)
+                .returning(
+                    c.id,
+                    c.message_id,
+                    type_coerce(messages.c.text, TriedText(MESSAGE_TEXT)).label("text"),
+                )
             ).all()
         return [_Due(id=row.id, message_id=row.message_id, text=row.text) for row in rows]
 
     def _prepared(self, each: _Due) -> str | None:
         """The text as the LLM may see it; None where it may not, and the check is dropped."""
-        sheet = prepare(each.text, self._masker)
+        closed = isinstance(each.text, Unopened)
+        sheet = None if closed else prepare(each.text, self._masker)
         if isinstance(sheet, Sheet) and sheet.masked and not sheet.alone:
             return sheet.text
         self._drop(each)

@@ -17,12 +17,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Engine, func, or_, select, update
+from sqlalchemy import Engine, func, or_, select, type_coerce, update
 
 from shared.contracts import CHANNEL_EXPLANATIONS, EXPLAIN_WITHIN_S, Explain
 from shared.database import transaction
 from shared.errors import CarelaneError, StoreUnavailable
 from shared.notify import Listener
+from shared.sealed_columns import MESSAGE_TEXT, TriedText, Unopened, seal_answer
 from shared.settings import Settings
 from shared.tables import explanations, labels, messages
 
@@ -132,7 +133,8 @@ class Explainer:
             return False
         started_s = time.monotonic()
         try:
-            found = self._answer(asked)
+            closed = isinstance(asked.text, Unopened)
+            found = Explanation(outcome="text_sealed") if closed else self._answer(asked)
             self._write(asked, found)
         except StoreUnavailable:
             raise
@@ -175,7 +177,7 @@ class Explainer:
                 e.message_id,
                 e.label_id,
                 e.claimed_until,
-                messages.c.text,
+                type_coerce(messages.c.text, TriedText(MESSAGE_TEXT)).label("text"),
                 labels.c.categories,
                 labels.c.urgency,
             )
@@ -210,7 +212,7 @@ class Explainer:
                 .values(
                     outcome=found.outcome,
                     model_version=found.model_version,
-                    result=None if found.result is None else dict(found.result),
+                    result=found.result and seal_answer(connection, dict(found.result)),
                     answered_at=func.now(),
                 )
             )

@@ -9,8 +9,8 @@ its curl requests carry no time-out. This subclass keeps the chain going, backs 
 fails, and notes when SQS last answered, for `workers.liveness`.
 
 It also serves queues in order: the first named in `queue_order` is polled even while the
-prefetch is full of the others' work, so that a red-flagged chunk waits for at most the chunks
-that are in hand already.
+prefetch is full of the others' work, and as long as it has something the others are held back, so
+that a red-flagged chunk waits for at most the chunks that are in hand already.
 
 Written against kombu 5.7.0; look at it again, and run its fault tests, on every upgrade.
 """
@@ -29,6 +29,7 @@ from kombu.utils.encoding import bytes_to_str
 from vine import promise
 
 from shared import metrics
+from workers.polling_order import PollingOrder
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +144,10 @@ class GuardedConnection(AsyncSQSConnection):
 class Channel(SQS.Channel):
     """kombu's channel with a polling chain that does not break."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._order = PollingOrder()  # before kombu's own, which opens queues already
+        super().__init__(*args, **kwargs)
+
     def asynsqs(self, queue: str | None = None) -> GuardedConnection:
         connection = super().asynsqs(queue)
         if isinstance(connection, GuardedConnection):
@@ -168,20 +173,29 @@ class Channel(SQS.Channel):
             POLLS.alive(queue)  # nothing is asked for: every slot is taken, or it is paused
             self._loop1(queue)
             return
+        if self._is_first(queue):
+            self._order.asked(time.monotonic())
         try:
-            self._get_bulk_async(queue, callback=promise(self._loop1, (queue,)))
+            self._get_bulk_async(queue, callback=promise(self._polled, (queue,)))
         except Exception as error:  # noqa: BLE001  e.g. no credentials just now: poll again later
             POLLS.failed(type(error).__name__)
-            self._loop1(queue)
+            self._polled(queue, 0)
 
     def _may_poll(self, queue: str) -> bool:
-        if self.qos.can_consume():
-            return True
+        if self._is_first(queue):
+            # Slots of its own, as many again, so that a backlog elsewhere never shuts it out.
+            taken = len(self.qos._delivered or ())  # noqa: SLF001
+            return bool(self.qos.can_consume()) or taken < 2 * self.qos.prefetch_count
+        return bool(self.qos.can_consume()) and self._order.others_may_poll(time.monotonic())
+
+    def _is_first(self, queue: str) -> bool:
         order = self.transport_options.get("queue_order") or ()
-        if len(order) < 2 or queue != order[0]:
-            return False
-        # Slots of its own, as many again, so that a backlog elsewhere never shuts it out.
-        return len(self.qos._delivered or ()) < 2 * self.qos.prefetch_count  # noqa: SLF001
+        return len(order) > 1 and queue == order[0]
+
+    def _polled(self, queue: str, messages_fetched: int | None = None) -> None:
+        if self._is_first(queue):
+            self._order.answered(messages_fetched or 0)
+        self._loop1(queue, messages_fetched)
 
     def _loop1(self, queue: str, messages_fetched: int | None = None) -> None:
         pause_s = POLLS.pause_s

@@ -6,6 +6,7 @@ so a late or repeated delivery, a person's decision and a lease taken over all c
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     Connection,
+    Row,
     case,
     delete,
     false,
@@ -23,13 +25,17 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    type_coerce,
     update,
 )
 
 from shared.contracts import Lane, Status, Tier, Urgency
 from shared.notify import notify_messages, notify_outbox
 from shared.red_flags import RedFlag
+from shared.sealed_columns import MESSAGE_TEXT, TriedText, Unopened
 from shared.tables import label_cache, labels, messages, outbox
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +75,9 @@ def claim(
 ) -> list[Claimed]:
     """Take those of `ids` that wait in `status` and that nobody holds; counts the attempt.
 
-    `tried_below` leaves out messages that were claimed so often before.
+    `tried_below` leaves out messages that were claimed so often before. One whose text cannot be
+    opened is let go of again, as if it had not been claimed: it comes back by the sweeper, for a
+    worker that has the key, and in the end goes to a person.
     """
     m = messages.c
     # One's own: the first try's commit may have gone through though its answer was lost.
@@ -90,7 +98,7 @@ def claim(
         )
         .returning(
             m.id,
-            m.text,
+            type_coerce(m.text, TriedText(MESSAGE_TEXT)).label("text"),
             m.red_flags,
             m.attempts,
             m.trace_parent,
@@ -112,8 +120,18 @@ def claim(
             before=None if row.before == owner else row.before,
         )
         # UUIDv7: oldest first.
-        for row in sorted(rows, key=lambda each: each.id)
+        for row in sorted(_readable(connection, owner, rows.all()), key=lambda each: each.id)
     ]
+
+
+def _readable(connection: Connection, owner: str, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """The rows whose texts can be opened; lets go of the others."""
+    closed = {row.id: row.text for row in rows if isinstance(row.text, Unopened)}
+    if closed:
+        give_back(connection, owner, sorted(closed), None, uncounted=True)
+        for id_, text in closed.items():
+            logger.error("text not opened", extra={"message_id": id_, "reason": str(text.error)})
+    return [row for row in rows if row.id not in closed]
 
 
 def waiting(connection: Connection, ids: Sequence[UUID], status: Status) -> list[Waiting]:

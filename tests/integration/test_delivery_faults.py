@@ -208,6 +208,24 @@ def test_the_priority_lane_is_served_before_a_backlog_of_the_fast_lane(
     assert done <= 20
 
 
+def test_a_backlog_of_the_priority_lane_is_not_served_in_turns_with_the_fast_lane(
+    clinic: Clinic, workers: Workers
+) -> None:
+    ordinary = [clinic.accept(*[f"{SURE} {SLOW}"] * 4) for _ in range(40)]
+    flagged = [clinic.accept(*[f"{SURE} {SLOW}"] * 4) for _ in range(20)]
+    for lane, chunks in ((Lane.FAST, ordinary), (Lane.PRIORITY, flagged)):
+        for ids in chunks:
+            clinic.send(lane, ids)
+    workers.start("fast")
+
+    everyone = [each for ids in flagged for each in ids]
+    eventually(clinic.all_are(everyone, "labelled"), what="the flagged ones", timeout_s=60)
+
+    # In turns it would be about as many as the flagged chunks; a poll in five seconds is theirs.
+    done = sum(clinic.statuses(ids) == ["labelled"] * 4 for ids in ordinary)
+    assert done <= 10
+
+
 def test_a_worker_shows_itself_in_the_table_and_takes_its_row_away(
     clinic: Clinic, workers: Workers
 ) -> None:

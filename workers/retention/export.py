@@ -11,6 +11,7 @@ from typing import Any, Final, TextIO
 from sqlalchemy import RowMapping
 
 from shared.errors import DeidError
+from shared.sealed_columns import opened
 from workers.deid import Deidentifier
 
 #: Nobody waits for one row of a file, so a busy machine should refuse none.
@@ -27,11 +28,15 @@ class Export:
         self._output = output
 
     def __call__(self, rows: Sequence[RowMapping]) -> dict[str, int]:
-        """Write a batch; says how many were written, and how many could not be masked."""
+        """Write a batch; says how many were written, and how many could not be masked.
+
+        Raises:
+            SealedTextError: a text cannot be opened, so nothing of the batch may go.
+        """
         written = 0
         for row in rows:
             try:
-                masked = self._masker.mask(row["text"], budget_ms=_BUDGET_MS).text
+                masked = self._masker.mask(opened(row["text"]), budget_ms=_BUDGET_MS).text
             except DeidError:
                 continue
             self._output.write(json.dumps(_line(row, masked), ensure_ascii=False) + "\n")

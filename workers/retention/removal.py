@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, RowMapping, insert, text
 
 from shared.database import transaction
+from shared.sealed_columns import MESSAGE_TEXT, TriedText
 from shared.settings import Settings
 from shared.tables import audit_log
 
@@ -174,7 +175,9 @@ def _batch(
     parameters: dict[str, Any] = {"before": what.before, "most": most}
     noted: dict[str, int] = {}
     if what.kind.take is not None:
-        rows = connection.execute(text(what.kind.take), parameters).mappings().all()
+        # Without a file to write to nobody needs the keys.
+        take = text(what.kind.take).columns(text=TriedText(MESSAGE_TEXT))
+        rows = connection.execute(take, parameters).mappings().all()
         noted = keep(rows) if keep and rows else {}
         parameters = {"ids": [str(row["id"]) for row in rows]}
     removed = connection.execute(text(what.kind.remove), parameters)
