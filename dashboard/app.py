@@ -184,6 +184,7 @@ def _furnish_templates(app: Flask, settings: Settings, taxonomy: Taxonomy) -> No
         asset=_assets(Path(app.static_folder or "")),
         llm_simulated=settings.llm_simulated,
         with_oidc=settings.oidc_issuer is not None,
+        whole_words=settings.text_keys is not None,
         tier_words=TIER_WORDS,
         routing_words=ROUTING_WORDS,
         taxonomy=taxonomy,

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from dashboard.text_view import Carried
 from shared.contracts import CHANNEL_EXPLANATIONS, EXPLAIN_WITHIN_S, Explain, Tier
+from shared.sealed_columns import open_answer
 from shared.tables import explanations, workers
 
 #: Which workers answer a kind of question.
@@ -56,10 +57,13 @@ def read(connection: Connection, message_id: UUID) -> dict[Explain, Found]:
     rows = connection.execute(
         select(explanations, func.now().label("now")).where(explanations.c.message_id == message_id)
     ).mappings()
-    return {Explain(row["kind"]): _found(row) for row in rows}
+    return {
+        Explain(row["kind"]): _found(row, open_answer(connection, row["result"] or {}))
+        for row in rows
+    }
 
 
-def _found(row: RowMapping) -> Found:
+def _found(row: RowMapping, result: Mapping[str, Any]) -> Found:
     asked_at: datetime = row["asked_at"]
     late = row["now"] - asked_at > timedelta(seconds=EXPLAIN_WITHIN_S)
     if row["outcome"] == "ok":
@@ -71,7 +75,7 @@ def _found(row: RowMapping) -> Found:
     return Found(
         standing=standing,
         reason=row["outcome"] or ("no_answer" if late else None),
-        result=row["result"] or {},
+        result=result,
         label_id=row["label_id"],
         model_version=row["model_version"],
         asked_by=row["asked_by"],

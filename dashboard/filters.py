@@ -13,7 +13,8 @@ from shared.contracts import Tier, Urgency
 from shared.taxonomy import Taxonomy
 
 _MAX_SEARCH_CHARS: Final = 200
-_MAX_SEARCH_WORDS: Final = 12
+#: More words than that narrow no list.
+MAX_SEARCH_WORDS: Final = 12
 
 Member = TypeVar("Member", bound=StrEnum)
 
@@ -104,7 +105,7 @@ class Filters:
 
 def search_query(words: str) -> str | None:
     """A Postgres tsquery: all of the words, each as a beginning; None without a word."""
-    found = re.findall(r"\w+", words)[:_MAX_SEARCH_WORDS]
+    found = re.findall(r"\w+", words)[:MAX_SEARCH_WORDS]
     # Only word characters are left, so that quoting is safe.
     return " & ".join(f"'{word}':*" for word in found) or None
 

@@ -13,23 +13,29 @@ from sqlalchemy import (
     RowMapping,
     Select,
     SmallInteger,
+    Text,
     and_,
     any_,
     case,
+    cast,
     false,
     func,
     literal,
     or_,
     select,
     tuple_,
+    type_coerce,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.sql.elements import ColumnElement
 
-from dashboard.filters import Age, Filters, Show, search_query
+from dashboard.filters import MAX_SEARCH_WORDS, Age, Filters, Show, search_query
 from dashboard.permissions import Access, Role, may
 from dashboard.rows import EXCERPT_CHARS
 from shared.contracts import PROCESSING, Status
+from shared.sealed_columns import MESSAGE_TEXT, TriedText, sealing
+from shared.sealed_text import SEALED
 from shared.tables import (
     audit_log,
     labels,
@@ -56,6 +62,16 @@ class Place:
     id: UUID
 
 
+#: A text as it is stored.
+_STORED = type_coerce(messages.c.text, Text)
+_SHOWN_TEXT = type_coerce(messages.c.text, TriedText(MESSAGE_TEXT))
+#: The beginning of a text; of a sealed one all, for no part of it opens alone.
+_EXCERPT = type_coerce(
+    case((func.starts_with(_STORED, SEALED), _STORED), else_=func.left(_STORED, EXCERPT_CHARS)),
+    TriedText(MESSAGE_TEXT),
+)
+
+
 def _lines() -> Select[Any]:
     """The columns of a line; the label is the current one, else the provisional one."""
     return select(
@@ -70,7 +86,7 @@ def _lines() -> Select[Any]:
         messages.c.first_read_at,
         messages.c.reviewed_at,
         messages.c.assignee,
-        func.left(messages.c.text, EXCERPT_CHARS).label("excerpt"),
+        _EXCERPT.label("excerpt"),
         messages.c.current_label_id.is_not(None).label("final"),
         labels.c.categories,
         labels.c.urgency,
@@ -100,6 +116,7 @@ def worklist(
         if newest_first
         else (m.urgency_rank, m.received_at, m.id)
     )
+    hashed = _hashed(connection, filters.q)
     # Which ones first, from narrow rows; then the texts of these only.
     place = () if after is None else (_is_after(after, newest_first=newest_first),)
     chosen = (
@@ -119,11 +136,11 @@ def worklist(
         # Words that many messages hold fill a page from the newest ones alone; for those, the
         # index of all words would bring most of the past.
         newest = select(m.id).where(*place).order_by(*order).limit(_NEWEST).scalar_subquery()
-        near = conditions(filters, taxonomy, user, few=True)
+        near = conditions(filters, taxonomy, user, hashed, few=True)
         page = found(chosen.where(m.id.in_(newest), *near))
         if len(page) > limit:
             return page
-    return found(chosen.where(*conditions(filters, taxonomy, user)))
+    return found(chosen.where(*conditions(filters, taxonomy, user, hashed)))
 
 
 def _is_after(place: Place, *, newest_first: bool) -> ColumnElement[bool]:
@@ -135,11 +152,12 @@ def _is_after(place: Place, *, newest_first: bool) -> ColumnElement[bool]:
 
 
 def conditions(
-    filters: Filters, taxonomy: Taxonomy, user: str, *, few: bool = False
+    filters: Filters, taxonomy: Taxonomy, user: str, hashed: str | None, *, few: bool = False
 ) -> Iterator[ColumnElement[bool]]:
     """The WHERE of a worklist, over messages joined with the label shown.
 
-    `few`: something else leaves few messages, so that each one's words are looked at.
+    `hashed`: what is searched, as sealed texts have it; None where there are no keys. `few`:
+    something else leaves few messages, so that each one's words are looked at.
     """
     m = messages.c
     if filters.show is not Show.ALL:
@@ -161,7 +179,7 @@ def conditions(
     if filters.mine:
         yield m.assignee == user
     if filters.q:
-        yield _holds(filters.q, few=few or not filters.show.newest_first)
+        yield _holds(filters.q, hashed, few=few or not filters.show.newest_first)
 
 
 def _in_tab(show: Show) -> ColumnElement[bool]:
@@ -191,11 +209,19 @@ def _of_age(age: Age, taxonomy: Taxonomy) -> ColumnElement[bool]:
     return and_(m.first_read_at.is_(None), m.status != Status.DONE.value, late)
 
 
-def _holds(words: str, *, few: bool) -> ColumnElement[bool]:
+def _hashed(connection: Connection, words: str) -> str | None:
+    ours = sealing(connection)
+    if not words or not ours.keys.ids:
+        return None
+    return ours.search_words().query(words, MAX_SEARCH_WORDS)
+
+
+def _holds(words: str, hashed: str | None, *, few: bool) -> ColumnElement[bool]:
     """Messages with these words, or of this patient; `few` where the tab itself leaves few."""
     m, w = messages.c, message_words.c
     query = search_query(words)
-    matches = w.words.op("@@")(func.to_tsquery("simple", query)) if query else false()
+    clear = w.words.op("@@")(func.to_tsquery("simple", query)) if query else false()
+    matches = or_(clear, w.words.op("@@")(cast(hashed, TSQUERY))) if hashed else clear
     if few:
         # Each open message's words are looked at; the index would bring all of the past, too.
         mine = select(w.message_id).where(w.message_id == m.id, matches)
@@ -250,7 +276,7 @@ def first_read(connection: Connection) -> Sequence[RowMapping]:
 def message(connection: Connection, message_id: UUID) -> RowMapping | None:
     """Everything on the page of one message but its history."""
     statement = _lines().add_columns(
-        messages.c.text,
+        _SHOWN_TEXT.label("text"),
         messages.c.source,
         messages.c.external_id,
         messages.c.language,

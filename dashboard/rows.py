@@ -146,7 +146,8 @@ def line_of(row: RowMapping, taxonomy: Taxonomy) -> Line:
         provisional=bool(names) and not row["final"],
         flags=flags,
         reason=reason_words(row["status_reason"]) if status is Status.NEEDS_REVIEW else None,
-        excerpt=" ".join(row["excerpt"].split()),
+        # A sealed text came whole.
+        excerpt=" ".join(row["excerpt"][:EXCERPT_CHARS].split()),
         patient_ref=row["patient_ref"],
         sender=row["sender"],
         assignee=row["assignee"],

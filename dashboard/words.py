@@ -76,6 +76,7 @@ _UNEXPLAINED: Final = {
     "failed": "It could not be worked out.",
     "workers_busy": "The workers were busy labelling messages.",
     "no_words": "The text has no words.",
+    "text_sealed": "The worker could not open the sealed text.",
     "instructions_in_text": "The text talks to the machine, so it is not sent on.",
     "llm_over_budget": "Today's budget for the LLM is spent.",
     "llm_breaker_open": "The LLM kept failing and is paused.",

@@ -10,6 +10,7 @@ from typing import Any, Final
 from producer.fhir_in import Issue
 from producer.store import Standing
 from shared.contracts import PROCESSING, Status, Urgency
+from shared.sealed_columns import opened
 from shared.taxonomy import Taxonomy
 
 CATEGORY_SYSTEM: Final = "urn:carelane:category"
@@ -43,7 +44,7 @@ def communication(standing: Standing, taxonomy: Taxonomy) -> dict[str, Any]:
         "identifier": [_identifier(standing.external_id)],
         "status": "completed",
         "received": _instant(standing.received_at),
-        "payload": [{"contentString": standing.text}],
+        "payload": [{"contentString": opened(standing.text)}],
     }
     categories = _categories(standing, taxonomy)
     if categories:

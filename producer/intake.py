@@ -19,6 +19,7 @@ from shared import logs, metrics, tracing
 from shared.database import transaction
 from shared.ids import new_message_id
 from shared.red_flags import RedFlag
+from shared.sealed_columns import sealing
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +54,15 @@ class Result:
 
 
 class Intake:
-    """Takes messages into the database."""
+    """Takes messages into the database.
+
+    Raises:
+        SettingsError: texts are to be sealed, and CARELANE_HMAC_KEY is missing.
+    """
 
     def __init__(self, engine: Engine, red_flags: FindsRedFlags) -> None:
+        if sealing(engine).keys.writes:
+            sealing(engine).search_words()
         self._engine = engine
         self._red_flags = red_flags
 

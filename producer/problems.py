@@ -16,7 +16,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from producer.validation import Refusal
-from shared.errors import CarelaneError, StoreOverloaded, StoreUnavailable
+from shared.errors import CarelaneError, SealedTextError, StoreOverloaded, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +107,9 @@ def of_store(error: StoreUnavailable) -> Problem:
     if isinstance(error, StoreOverloaded):
         detail = "the database has more to do than it can now"
         return Problem(429, "overloaded", f"{_NOT_KEPT}: {detail}. {_AGAIN}", headers=again)
+    if isinstance(error, SealedTextError):
+        detail = "an earlier message that it names cannot be read now"
+        return Problem(503, "unavailable", f"{_NOT_KEPT}: {detail}. {_AGAIN}", headers=again)
     detail = "the database cannot be reached now"
     return Problem(503, "unavailable", f"{_NOT_KEPT}: {detail}. {_AGAIN}", headers=again)
 

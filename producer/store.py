@@ -9,12 +9,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from producer.validation import Draft
 from shared.contracts import Lane, Status, Urgency
 from shared.notify import notify_messages, notify_outbox
 from shared.red_flags import RedFlag
+from shared.sealed_columns import MESSAGE_TEXT, SealedText, TriedText, sealing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,10 +50,14 @@ class Known:
         return None
 
 
-# One array per column: one round trip and one plan for 1 or 10,000 rows. A row that another
-# transaction is inserting right now is waited for; that it then is there counts as a conflict.
-_INSERT = text(
+def _insert(indexed: str) -> TextClause:
+    """One array per column: one round trip and one plan for 1 or 10,000 rows.
+
+    A row that another transaction is inserting right now is waited for; that it then is there
+    counts as a conflict.
     """
+    return text(
+        f"""
     WITH new AS (
         INSERT INTO messages
             (id, source, external_id, patient_ref, sender, text, red_flags, urgency_rank,
@@ -69,9 +74,21 @@ _INSERT = text(
     ), sent AS (
         INSERT INTO outbox (message_id, lane)
         SELECT id, CASE WHEN red_flags = '[]' THEN :fast ELSE :priority END FROM new ORDER BY id
-    )
+    ){indexed}
     SELECT id FROM new
-    """
+    """  # noqa: S608  ours
+    )
+
+
+_INSERT = _insert("")
+# What the trigger cannot do for texts that it cannot read.
+_INSERT_SEALED = _insert(
+    """, indexed AS (
+        INSERT INTO message_words (message_id, words)
+        SELECT id, CAST(row.words AS tsvector)
+        FROM unnest(CAST(:ids AS uuid[]), CAST(:words AS text[])) AS row (id, words)
+        JOIN new USING (id)
+    )"""
 )
 
 _FIND_KNOWN = text(
@@ -79,7 +96,7 @@ _FIND_KNOWN = text(
     SELECT external_id, id, text, patient_ref, sender FROM messages
     WHERE source = :source AND external_id = ANY(CAST(:external_ids AS text[]))
     """
-)
+).columns(text=SealedText(MESSAGE_TEXT))
 
 
 def insert(
@@ -97,7 +114,8 @@ def insert(
         return frozenset()
     # One order for all: two calls with the same ids wait for each other, and never deadlock.
     rows = sorted(candidates, key=lambda candidate: candidate.draft.external_id)
-    parameters = {
+    ours = sealing(connection)
+    parameters: dict[str, Any] = {
         "source": source,
         "trace_parent": trace_parent,
         "fast": Lane.FAST.value,
@@ -106,11 +124,15 @@ def insert(
         "external_ids": [row.draft.external_id for row in rows],
         "patient_refs": [row.draft.patient_ref for row in rows],
         "senders": [row.draft.sender for row in rows],
-        "texts": [row.draft.text for row in rows],
+        "texts": [ours.keys.seal(row.draft.text, MESSAGE_TEXT) for row in rows],
         "red_flags": [json.dumps(flags_as_json(row.red_flags)) for row in rows],
         "urgency_ranks": [row.urgency.rank for row in rows],
     }
-    new = [row.id for row in connection.execute(_INSERT, parameters)]
+    statement = _INSERT
+    if ours.keys.writes:
+        index = ours.search_words().index
+        statement, parameters["words"] = _INSERT_SEALED, [index(row.draft.text) for row in rows]
+    new = [row.id for row in connection.execute(statement, parameters)]
     if new:
         notify_outbox(connection)
         notify_messages(connection, sorted(new))
@@ -120,7 +142,12 @@ def insert(
 def find_known(
     connection: Connection, source: str, external_ids: Sequence[str]
 ) -> dict[str, Known]:
-    """What is there under these external ids of `source`."""
+    """What is there under these external ids of `source`.
+
+    Raises:
+        SealedTextError: one of the texts cannot be opened, so that nobody can tell whether it is
+            the same.
+    """
     if not external_ids:
         return {}
     found = connection.execute(
@@ -162,7 +189,7 @@ class Standing:
     urgency: Urgency | None = None
     provisional: bool = False
     pool: str | None = None  # where a person sent it; None: where its category goes
-    text: str = field(repr=False)
+    text: str = field(repr=False)  # may be Unopened
     patient_ref: str | None = None
     sender: str | None = None
     settled_at: datetime | None = None  # first labelled, or given to a person
@@ -179,7 +206,7 @@ _STANDING = text(
       ON l.id = COALESCE(m.current_label_id, m.provisional_label_id)
     WHERE m.id = :id AND m.source = :source
     """
-)
+).columns(text=TriedText(MESSAGE_TEXT))
 
 
 def find_standing(connection: Connection, source: str, message_id: UUID) -> Standing | None:

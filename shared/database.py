@@ -11,6 +11,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared.errors import SettingsError, StoreError, StoreOverloaded, StoreUnavailable
+from shared.sealed_columns import give_keys
+from shared.sealed_text import TextKeys
 from shared.settings import Settings
 
 #: SQLSTATE classes and codes after which the same transaction may succeed: connection trouble,
@@ -38,7 +40,7 @@ def database_url(settings: Settings) -> URL:
 
 def make_engine(settings: Settings, application_name: str, *, pool_size: int = 5) -> Engine:
     """An engine for this process. Make it after any fork; it connects on first use."""
-    return create_engine(
+    engine = create_engine(
         database_url(settings),
         pool_size=pool_size,
         max_overflow=0,
@@ -57,6 +59,8 @@ def make_engine(settings: Settings, application_name: str, *, pool_size: int = 5
             "-c idle_in_transaction_session_timeout=60s",
         },
     )
+    give_keys(engine, TextKeys.parse(settings.text_keys), settings.hmac_key)
+    return engine
 
 
 @contextmanager

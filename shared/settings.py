@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from shared.errors import SettingsError
+from shared.sealed_text import read_keys
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
@@ -59,6 +60,11 @@ def _audit_days(text: str) -> float:
     if 0 < number < 90:
         raise ValueError("must be 0 or at least 90")
     return number
+
+
+def _text_keys(text: str) -> str:
+    read_keys(text)
+    return text
 
 
 def _setting(
@@ -129,7 +135,19 @@ class Settings:
         secret=True,
     )
     hmac_key: str | None = _setting(
-        "CARELANE_HMAC_KEY", "Keys the hashes of API keys and of cached texts.", None, secret=True
+        "CARELANE_HMAC_KEY",
+        "Keys the hashes of API keys, of cached texts and of sealed texts' words.",
+        None,
+        secret=True,
+    )
+    text_keys: str | None = _setting(
+        "CARELANE_TEXT_KEYS",
+        "Seals what patients wrote in the database: `id:key,id2:key2`, of which the first seals "
+        "and all open; `clear` in place of the first stores in clear. `carelane database new-key` "
+        "makes one. Unset: nothing is sealed.",
+        None,
+        _text_keys,
+        secret=True,
     )
     # Intake
     max_text_chars: int = _setting(

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from shared.contracts import Lane, Status, Tier, Urgency
+from shared.sealed_columns import MESSAGE_TEXT, SealedText, TriedText
 
 metadata = MetaData(
     naming_convention={
@@ -64,7 +65,7 @@ messages = Table(
     Column("external_id", Text, nullable=False),  # the portal's idempotency key
     Column("patient_ref", Text),  # pseudonym
     Column("sender", Text),  # patient, parent, caregiver, other; as the portal says
-    Column("text", Text, nullable=False),
+    Column("text", SealedText(MESSAGE_TEXT), nullable=False),
     Column("received_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     Column("language", Text),
     Column("red_flags", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
@@ -140,8 +141,9 @@ labels = Table(
     _pointer("llm_call_id"),
 )
 
-#: The words of each message, for search; filled by a trigger when a message is inserted. Apart from
-#: `messages`, so that a change of status does not write the words' index again.
+#: The words of each message, for search; filled by a trigger when a message is inserted, and by the
+#: intake with their hashes (shared/search_words.py) when it is sealed. Apart from `messages`, so
+#: that a change of status does not write the words' index again.
 message_words = Table(
     "message_words",
     metadata,
@@ -244,8 +246,11 @@ llm_exchanges = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("message_id", Uuid, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
     Column("purpose", Text, nullable=False),  # label, check of a sure label, rationale
-    Column("sent", Text, nullable=False),  # this message's part of the prompt
-    Column("answered", Text),  # its entry of the answer, as it came; NULL without one
+    Column(
+        "sent", TriedText("llm_exchanges.sent"), nullable=False
+    ),  # this message's part of the prompt
+    # Its entry of the answer, as it came; NULL without one.
+    Column("answered", TriedText("llm_exchanges.answered")),
     Column("outcome", Text, nullable=False),  # ok, or the reason of a LanguageModelError
     Column("llm_call_id", BigInteger, ForeignKey("llm_calls.id")),
     _now(),

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, RowMapping, text
 
 from shared.database import make_engine, transaction
 from shared.errors import DeidError
+from shared.sealed_columns import MESSAGE_TEXT, SealedText
 from shared.settings import Settings
 from workers.deid import Deidentifier
 
@@ -38,7 +39,7 @@ _DECIDED = text(
     ) was ON true
     ORDER BY now.id
     """
-)
+).columns(text=SealedText(MESSAGE_TEXT))
 
 #: The last word of each person on each message; decisions that were undone do not count.
 _OPINIONS = text(

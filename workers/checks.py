@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 
 from shared import metrics
 from shared.contracts import Status, Tier
@@ -26,6 +36,7 @@ from shared.errors import (
     LanguageModelMisconfigured,
     LanguageModelUnavailable,
 )
+from shared.sealed_columns import MESSAGE_TEXT, TriedText, Unopened
 from shared.tables import label_checks, labels, messages
 from workers.drift import BINS, Mix, Reference, bundle_reference, stability_index
 from workers.exchanges import Exchange, exchange_of, keep

@@ -63,12 +63,14 @@ def run(kind: str, settings: Settings, concurrency: int, build: Build | None = N
     from workers.composition import BUILDERS
     from workers.patience import SystemClock
     from workers.queue_check import wait_for_queues
+    from workers.text_key_check import check_text_keys
 
     logs.configure(f"worker-{kind}", settings.log_level)
     metrics.start(settings)  # before the fork, so that the children count in the same folder
     # Before anything forks: a damaged bundle stops the process with a word, not its children.
     version = "" if build else model_version(kind, settings)
     urls = wait_for_queues(settings, LANES[kind], SystemClock(), _QUEUE_WAIT_S)
+    check_text_keys(settings, kind)
     app = make_app(settings, kind, urls)
     failed = mmap.mmap(-1, 1)  # shared with the children, which set it
 

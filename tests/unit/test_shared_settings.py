@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from shared.errors import SettingsError
+from shared.sealed_text import new_key
 from shared.settings import Settings
 from shared.settings_cli import as_markdown
 from shared.settings_cli import settings as settings_command
@@ -55,13 +56,13 @@ def test_secrets_have_no_default() -> None:
 
 
 def test_neither_repr_nor_the_command_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    for each in fields(Settings):
-        if each.metadata["secret"]:
-            monkeypatch.setenv(each.metadata["env"], "do-not-show-me")
+    env = {f.metadata["env"]: "do-not-show-me" for f in fields(Settings) if f.metadata["secret"]}
+    env["CARELANE_TEXT_KEYS"] = new_key("do-not-show-me")
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
 
     shown = CliRunner().invoke(settings_command).output
 
     assert "(set, hidden)" in shown
     assert "do-not-show-me" not in shown
-    env = {f.metadata["env"]: "do-not-show-me" for f in fields(Settings) if f.metadata["secret"]}
     assert "do-not-show-me" not in repr(Settings.from_env(env))
