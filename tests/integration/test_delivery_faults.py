@@ -221,9 +221,9 @@ def test_a_backlog_of_the_priority_lane_is_not_served_in_turns_with_the_fast_lan
     everyone = [each for ids in flagged for each in ids]
     eventually(clinic.all_are(everyone, "labelled"), what="the flagged ones", timeout_s=60)
 
-    # In turns it would be about as many as the flagged chunks; a poll in five seconds is theirs.
+    # In turns it is ten or more; a poll in five seconds is theirs.
     done = sum(clinic.statuses(ids) == ["labelled"] * 4 for ids in ordinary)
-    assert done <= 10
+    assert done <= 6
 
 
 def test_a_worker_shows_itself_in_the_table_and_takes_its_row_away(
