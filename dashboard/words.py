@@ -95,6 +95,7 @@ _ACTIONS: Final = {
     "done": "marked it done",
     "reopened": "opened it again",
     "undone": "undid their last decision",
+    "texts_resealed": "rewrote stored texts under another key, or in clear",
 }
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import URL, Engine
 
 import migrations
 from shared.database import database_url, translated_errors
+from shared.reseal_cli import new_key_command, reseal_command
 from shared.settings import Settings
 
 
@@ -46,7 +47,7 @@ def is_current(engine: Engine) -> bool:
 
 @click.group()
 def database() -> None:
-    """The database's schema."""
+    """The database's schema, and the keys under which it holds texts."""
 
 
 @database.command("upgrade")
@@ -55,3 +56,7 @@ def upgrade_command() -> None:
     url = database_url(Settings.from_env(os.environ))
     upgrade(url)
     click.echo(f"The schema of {url.render_as_string(hide_password=True)} is up to date.")
+
+
+database.add_command(new_key_command)
+database.add_command(reseal_command)

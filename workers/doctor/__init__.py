@@ -72,7 +72,7 @@ def examine(env: Mapping[str, str], *, quick: bool = False) -> Iterator[Finding]
 
 def _database(settings: Settings) -> Iterator[Finding]:
     from shared.database import make_engine
-    from workers.doctor import stores, surroundings
+    from workers.doctor import stores, surroundings, texts
 
     try:
         engine = make_engine(settings, "carelane doctor", pool_size=1)
@@ -83,6 +83,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield from stores.check_database(engine)
         theirs = stores.database_time(engine)
         yield from surroundings.check_clock({"Postgres": theirs}, datetime.now(UTC))
+        yield from texts.check_texts(engine)
     except StoreError:
         pass  # said already
     finally:
