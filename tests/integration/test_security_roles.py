@@ -25,6 +25,7 @@ from producer.webhook_process import WebhookProcess
 from shared.contracts import Lane, Status
 from shared.database import make_engine, transaction
 from shared.errors import StoreError
+from shared.sealed_text import new_key as new_text_key
 from shared.settings import Settings
 from shared.tables import audit_log, llm_calls, metadata
 from tests.dashboard_pages import Person, Store, add_user
@@ -239,7 +240,9 @@ def test_every_table_is_some_roles_business() -> None:
     assert {name for name in metadata.tables if not re.search(rf"\b{name}\b", said)} == set()
 
 
+@pytest.mark.parametrize("text_keys", [None, new_text_key("k1")], ids=["clear", "sealed"])
 def test_messages_go_the_whole_way_with_each_part_under_its_role(
+    text_keys: str | None,
     stack_settings: Settings,
     engine: Engine,
     as_role: As,
@@ -247,7 +250,8 @@ def test_messages_go_the_whole_way_with_each_part_under_its_role(
     postgres: PostgresForTests,
 ) -> None:
     def under(part: str) -> Settings:
-        return replace(stack_settings, database_url=as_role(part).database_url)
+        own = as_role(part).database_url
+        return replace(stack_settings, database_url=own, text_keys=text_keys)
 
     before = len(postgres.server.log.read_text(errors="replace"))
     with transaction(engine) as connection:

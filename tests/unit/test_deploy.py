@@ -161,6 +161,27 @@ def test_every_role_that_reads_the_broker_is_told_of_it() -> None:
     assert roles == told == {"relay", "fast", "llm", "dashboard"}
 
 
+def test_only_who_reads_or_writes_patients_words_gets_the_keys_to_them() -> None:
+    told = {
+        name
+        for name, pod in pods().items()
+        if "CARELANE_TEXT_KEYS" in {each["name"] for each in pod["containers"][0]["env"]}
+    }
+    compose = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text())["services"]
+    # One file of variables for all: taken away where it is not needed.
+    withheld = {
+        name
+        for name, each in compose.items()
+        if each.get("environment", {}).get("CARELANE_TEXT_KEYS") == ""
+    }
+
+    assert told == {"intake", "intake-queue", "fast", "llm", "dashboard"}
+    assert withheld == {"relay", "sweeper", "webhooks"}
+    for name in told:
+        names = {each["name"] for each in pods()[name]["containers"][0]["env"]}
+        assert "CARELANE_HMAC_KEY" in names, "sealed texts are searched by its hashes"
+
+
 def test_a_pod_that_cannot_start_without_a_secret_does_not_take_it_as_optional() -> None:
     needed = {
         "llm": {"CARELANE_DATABASE_URL", "OPENAI_API_KEY"},
