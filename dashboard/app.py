@@ -50,6 +50,7 @@ from shared import logs, tracing
 from shared import metrics as counting
 from shared.database import make_engine, transaction
 from shared.errors import SettingsError, StoreError
+from shared.sealed_columns import sealing
 from shared.settings import Settings
 from shared.taxonomy import Taxonomy
 
@@ -132,6 +133,8 @@ def _secret(settings: Settings) -> str:
 
 def _context(app: Flask, settings: Settings) -> Context:
     engine = make_engine(settings, "carelane dashboard", pool_size=10)
+    if sealing(engine).keys.ids:
+        sealing(engine).search_words()  # or the first search would find it missing
     taxonomy = Taxonomy.load(settings.taxonomy_path)
 
     numbers = Numbers(engine, taxonomy)

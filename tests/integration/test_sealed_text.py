@@ -20,7 +20,7 @@ from dashboard.permissions import Role
 from localstack.postgres import _programs
 from producer.intake import Intake
 from producer.validation import Draft
-from shared.contracts import Status
+from shared.contracts import Explain, Status
 from shared.database import make_engine, transaction
 from shared.errors import SettingsError
 from shared.schema import database
@@ -36,9 +36,11 @@ from tests.integration.test_workers_faults import DELIVERY
 from tests.services import environment
 from tests.worker_process import SURE, ObedientLabeller
 from training.corrections import export
+from workers.carrying_words import answerer
 from workers.composition import fast_runtime
 from workers.doctor import examine
 from workers.doctor.finding import Health
+from workers.explainer import Explainer, Quiet
 from workers.retention.cli import retention
 from workers.text_key_check import check_text_keys
 from workers.triage import run_fast_chunk
@@ -248,6 +250,37 @@ def test_a_message_that_a_worker_cannot_open_waits_uncounted_and_its_neighbours_
     # Once a worker has the key, it is a message like any other.
     label(with_keys(settings, NEW, OLD), closed)
     assert status(engine, closed) == "labelled"
+
+
+def test_the_words_of_a_closed_text_are_asked_for_and_told_not_to_be_had(
+    settings: Settings, sealed: Settings, engine: Engine
+) -> None:
+    id_ = hand_in(sealed)
+    label(sealed, id_)
+    Store(engine).add(
+        explanations,
+        message_id=id_,
+        kind="words",
+        label_id=rows(engine, "SELECT id FROM labels")[0].id,
+        asked_by="ada",
+    )
+
+    explainer = Explainer(settings, engine, Explain.WORDS, answerer(ObedientLabeller, Quiet()))
+
+    assert explainer.round()
+    (row,) = rows(engine, "SELECT outcome FROM explanations")
+    assert row.outcome == "text_sealed"
+
+
+def test_parts_that_search_or_are_searched_do_not_start_without_the_key_of_the_hashes(
+    sealed: Settings,
+) -> None:
+    lacking = replace(sealed, hmac_key=None)
+
+    with pytest.raises(SettingsError, match="CARELANE_HMAC_KEY"):
+        create_app(lacking)
+    with engine_of(lacking) as engine, pytest.raises(SettingsError, match="CARELANE_HMAC_KEY"):
+        Intake(engine, ChestPain())
 
 
 def test_a_page_says_which_key_is_missing_and_shows_the_other_messages(

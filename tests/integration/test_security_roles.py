@@ -275,6 +275,13 @@ def test_messages_go_the_whole_way_with_each_part_under_its_role(
         workers.stop()
     assert {row.tier for row in rows(engine, "SELECT tier FROM labels")} == {"fast", "llm"}
 
+    stored = rows(
+        engine,
+        "SELECT text FROM messages UNION ALL SELECT sent FROM llm_exchanges "
+        "UNION ALL SELECT answered FROM llm_exchanges WHERE answered IS NOT NULL",
+    )
+    assert len(stored) > 3
+    assert {row.text.startswith("sealed:1:k1:") for row in stored} == {text_keys is not None}
     _webhooks(under("webhooks"))
     assert {row.outcome for row in rows(engine, "SELECT outcome FROM webhook_deliveries")} == {
         "private_address"
