@@ -45,7 +45,11 @@ def create_app(
     door = Door(
         settings=settings,
         engine=engine,
-        intake=Intake(engine, red_flags or RedFlags.load(settings.red_flags_path)),
+        intake=Intake(
+            engine,
+            red_flags or RedFlags.load(settings.red_flags_path),
+            speculate=settings.llm_speculate,
+        ),
         taxonomy=Taxonomy.load(settings.taxonomy_path),
         limits=Limits(text_chars=settings.max_text_chars, messages=settings.max_batch_messages),
         rates=Rates(settings.max_messages_per_minute, largest_call=settings.max_batch_messages),

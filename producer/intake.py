@@ -60,11 +60,14 @@ class Intake:
         SettingsError: texts are to be sealed, and CARELANE_HMAC_KEY is missing.
     """
 
-    def __init__(self, engine: Engine, red_flags: FindsRedFlags) -> None:
+    def __init__(
+        self, engine: Engine, red_flags: FindsRedFlags, *, speculate: bool = False
+    ) -> None:
         if sealing(engine).keys.writes:
             sealing(engine).search_words()
         self._engine = engine
         self._red_flags = red_flags
+        self._speculate = speculate  # CARELANE_LLM_SPECULATE
 
     def is_flagged(self, text: str) -> bool:
         """Whether a red-flag rule fires on `text`."""
@@ -86,7 +89,9 @@ class Intake:
         ]
         with transaction(self._engine) as connection:
             parent = tracing.current() if len(candidates) <= tracing.MOST_TRACED else None
-            inserted = store.insert(connection, source, candidates, trace_parent=parent)
+            inserted = store.insert(
+                connection, source, candidates, trace_parent=parent, speculate=self._speculate
+            )
             others = [c.draft.external_id for c in candidates if c.id not in inserted]
             known |= store.find_known(connection, source, others)
         flagged = sum(bool(c.red_flags) for c in candidates if c.id in inserted)

@@ -274,7 +274,7 @@ def command(queue: str | None, source: str) -> None:
         sqs_client(settings),
         queue or intake_queue_name(settings.queue_prefix),
         source,
-        Intake(engine, RedFlags.load(settings.red_flags_path)),
+        Intake(engine, RedFlags.load(settings.red_flags_path), speculate=settings.llm_speculate),
         Limits(text_chars=settings.max_text_chars, messages=settings.max_batch_messages),
     )
     run(consumer, stop_on_signals(), lambda: database_answers(engine))

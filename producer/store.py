@@ -73,7 +73,9 @@ def _insert(indexed: str) -> TextClause:
         RETURNING id, red_flags
     ), sent AS (
         INSERT INTO outbox (message_id, lane)
-        SELECT id, CASE WHEN red_flags = '[]' THEN :fast ELSE :priority END FROM new ORDER BY id
+        SELECT id, unnest(CASE WHEN red_flags = '[]' THEN ARRAY[:fast]
+                               ELSE CAST(:flagged AS text[]) END)
+        FROM new ORDER BY id
     ){indexed}
     SELECT id FROM new
     """  # noqa: S608  ours
@@ -105,10 +107,11 @@ def insert(
     candidates: Sequence[Candidate],
     *,
     trace_parent: str | None = None,
+    speculate: bool = False,
 ) -> frozenset[UUID]:
     """Insert those that are new, each with its outbox row; wake relays and dashboards.
 
-    Returns the ids of the new ones.
+    With `speculate` a flagged one goes to the LLM lane as well. Returns the ids of the new ones.
     """
     if not candidates:
         return frozenset()
@@ -119,7 +122,7 @@ def insert(
         "source": source,
         "trace_parent": trace_parent,
         "fast": Lane.FAST.value,
-        "priority": Lane.PRIORITY.value,
+        "flagged": [Lane.PRIORITY.value, *([Lane.LLM.value] if speculate else [])],
         "ids": [str(row.id) for row in rows],
         "external_ids": [row.draft.external_id for row in rows],
         "patient_refs": [row.draft.patient_ref for row in rows],

@@ -58,7 +58,9 @@ _SEND_AGAIN = text(
         WHERE status IN ('queued', 'escalated')
           AND enqueued_at < now() - make_interval(secs => :sweep_after_s)
           AND (lease_until IS NULL OR lease_until < now())
-          AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.message_id = m.id)
+          -- A queued one's row of the LLM lane is for asking ahead; that does not settle it.
+          AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.message_id = m.id
+                          AND (o.lane <> 'llm' OR m.status = 'escalated'))
           -- A tier that is told to pause would only be sent copies.
           AND NOT EXISTS (
               SELECT FROM worker_orders w WHERE w.wanted = 'paused'

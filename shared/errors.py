@@ -20,7 +20,8 @@ CarelaneError
     ├── LanguageModelUnavailable  transient: limit, time-out, server error
     ├── LanguageModelRefused      permanent for this message: refusal, filter
     ├── LanguageModelBadAnswer    the answer cannot be used: schema, ids, codes, cut off
-    └── LanguageModelMisconfigured permanent for the tier: key, model name, address
+    ├── LanguageModelMisconfigured permanent for the tier: key, model name, address
+    └── LanguageModelUnwanted     nobody waits for the answer any more: the call was broken off
 
 Adapters translate foreign errors (boto, SQLAlchemy, ONNX Runtime, openai) into these;
 nothing above an adapter catches a foreign one. A message says what was wrong, where, and
@@ -127,3 +128,7 @@ class LanguageModelBadAnswer(LanguageModelError):
 
 class LanguageModelMisconfigured(LanguageModelError):
     """Permanent for the tier until somebody changes a setting: key, model, address."""
+
+
+class LanguageModelUnwanted(LanguageModelError):
+    """Nobody waits for the answer any more, so the call was broken off while it came."""

@@ -129,6 +129,11 @@ LLM_RETRIES = _counter("carelane_llm_retries_total", "LLM calls tried again.", "
 LLM_TURNED_AWAY = _counter(
     "carelane_llm_turned_away_total", "Calls that breaker, budget or rate limit stopped.", "reason"
 )
+LLM_SPECULATIONS = _counter(
+    "carelane_llm_speculations_total",
+    "Red-flagged messages asked about ahead of the fast tier: used, lost, not_made, timed_out.",
+    "result",
+)
 # Is the small model still right?
 DISAGREEMENT = _gauge(
     "carelane_model_disagreement_ratio", "Share of checked sure labels that the LLM contradicts."

@@ -398,6 +398,13 @@ class Settings:
         0.05,
         _not_negative_float,
     )
+    llm_speculate: bool = _setting(
+        "CARELANE_LLM_SPECULATE",
+        "1 asks the LLM about red-flagged messages while the fast tier has yet to decide; where it "
+        "is sure the call is broken off, and paid for. The intake and the LLM workers need it.",
+        False,
+        _flag,
+    )
     llm_check_share: float = _setting(
         "CARELANE_LLM_CHECK_SHARE",
         "Share of the small model's sure labels that the LLM is asked about too, to see it age.",

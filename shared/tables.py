@@ -199,6 +199,17 @@ llm_gate = Table(
     Column("alerted_on", Date),  # day on which 80 % of the budget were reported
 )
 
+#: Red-flagged messages that an LLM worker asks about before the fast tier has decided. Not logged:
+#: after a crash everybody may ask. No foreign key: see workers/fences.py.
+speculations = Table(
+    "speculations",
+    metadata,
+    Column("message_id", Uuid, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False),
+    prefixes=["UNLOGGED"],
+)
+
 #: One row per call to the LLM, paid or failed.
 llm_calls = Table(
     "llm_calls",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
@@ -42,6 +43,7 @@ from workers.patience import SystemClock
 from workers.rationale import Rationales
 from workers.runtime import Build, Runtime
 from workers.seams import Clock, FastLabeller
+from workers.speculation import Speculator
 
 #: So many people of one worker process get their rationale at the same time.
 _RATIONALES_AT_ONCE: Final = 2
@@ -133,13 +135,26 @@ def build_llm(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
         text_days=settings.llm_text_days,
     )
     process = ProcessName.of_pid(os.getpid())
+    budget_s = settings.llm_timeout_s * 3
+    speculator = Speculator(
+        engine=engine,
+        process=process,
+        clock=clock,
+        batcher=batcher,
+        masker=masker,
+        # The other half of the deliveries stays for what the fast tier has passed on.
+        slots=threading.BoundedSemaphore(max(1, settings.llm_concurrency // 2)),
+        fence_s=settings.llm_lease_s,
+        budget_s=budget_s,
+    )
     lane = LlmLane(
         tier=tier,
         batcher=batcher,
         masker=masker,
         heartbeat=Heartbeat(engine, extender(settings, queue_urls), settings.llm_lease_s),
         cache=label_cache(settings, engine, clock, taxonomy, prompt),
-        budget_s=settings.llm_timeout_s * 3,
+        budget_s=budget_s,
+        speculator=speculator if settings.llm_speculate else None,
     )
     return Runtime(
         settings=settings,

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from shared.contracts import Status
-from workers.chunk import Claim, Claims, Delivery
+from shared.errors import StoreError
+from workers.chunk import Claim, Claims, Delivery, HeldElsewhere
 from workers.desk import Desk
 from workers.heartbeat import Heartbeat
 from workers.label_cache import LabelCache
-from workers.llm_tier.batcher import Batcher
+from workers.llm_tier.batcher import Asks
 from workers.llm_tier.tier import LlmTier
 from workers.runtime import Runtime
 from workers.seams import Masker
+from workers.speculation import Speculation, Speculator
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +31,12 @@ class LlmLane:
     """What an LLM worker has beside the common runtime."""
 
     tier: LlmTier
-    batcher: Batcher
+    batcher: Asks
     masker: Masker
     heartbeat: Heartbeat
     cache: LabelCache
     budget_s: float  # calls for one claim start within this time
+    speculator: Speculator | None = None  # with CARELANE_LLM_SPECULATE
 
 
 def run_llm_chunk(ids: Sequence[UUID], runtime: Runtime, delivery: Delivery) -> None:
@@ -46,6 +49,44 @@ def run_llm_chunk(ids: Sequence[UUID], runtime: Runtime, delivery: Delivery) -> 
     lane = runtime.llm
     if lane is None:
         raise RuntimeError("this worker has no LLM tier; the composition root made a fast worker")
+    if lane.speculator is None:
+        _settle_escalated(ids, runtime, delivery, lane)
+    else:
+        _beside_speculation(ids, runtime, delivery, lane, lane.speculator)
+
+
+def _beside_speculation(
+    ids: Sequence[UUID],
+    runtime: Runtime,
+    delivery: Delivery,
+    lane: LlmLane,
+    speculator: Speculator,
+) -> None:
+    """Ask ahead about what the fast tier has yet to decide, and settle the others meanwhile."""
+
+    def settle(passed_on: Sequence[UUID], answers: Asks) -> None:
+        _settle_escalated(passed_on, runtime, delivery, replace(lane, batcher=answers))
+
+    ours: Speculation | None = None
+    try:
+        ours = speculator.begin(ids, settle)
+    except StoreError as error:
+        logger.warning("nothing asked ahead", extra={"reason": str(error)})
+    try:
+        patience = runtime.patience(runtime.settings.llm_lease_s * 0.7)
+        fenced = patience.call(lambda: speculator.fenced(ids))
+        _settle_escalated([id_ for id_ in ids if id_ not in fenced], runtime, delivery, lane)
+    finally:
+        if ours is not None:
+            ours.join()
+    theirs = sum(ours is None or owner != ours.owner for owner in fenced.values())
+    if theirs:
+        raise HeldElsewhere(f"{theirs} of these messages are asked about ahead by another delivery")
+
+
+def _settle_escalated(
+    ids: Sequence[UUID], runtime: Runtime, delivery: Delivery, lane: LlmLane
+) -> None:
     settings = runtime.settings
     claims = Claims(
         runtime.engine,

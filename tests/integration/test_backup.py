@@ -45,7 +45,8 @@ def _everything(engine: Engine) -> dict[str, list[str]]:
     return {
         name: sorted(str(tuple(row)) for row in rows(engine, f'SELECT * FROM "{name}"'))  # noqa: S608
         for name in metadata.tables
-        if name != "intake_rates"  # not logged, and worth nothing the next minute
+        # Not logged, and worth nothing the next minute.
+        if name not in ("intake_rates", "speculations")
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.errors import LanguageModelError, LanguageModelUnavailable, StoreError
 from workers.llm_tier.batcher import Batcher, Pace, due
@@ -42,6 +42,7 @@ class HeldTier:
     """Answers each batch when the test lets it."""
 
     batches: list[list[str]] = field(default_factory=list)
+    break_off: list[bool] = field(default_factory=list)
     let: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     breaks: bool = False
@@ -50,6 +51,7 @@ class HeldTier:
         assert request.budget_s > 0
         assert request.still_ours()
         self.batches.append([each.text for each in request.questions])
+        self.break_off.append(request.break_off)
         self.begun.release()
         assert self.let.acquire(timeout=10)
         if self.breaks:
@@ -107,6 +109,23 @@ def test_a_claim_that_was_lost_while_it_gathered_is_not_asked_about() -> None:
 
     assert heard == {"a": ["not_asked_in_time"]}
     assert tier.batches == []
+
+
+def test_a_call_is_broken_off_only_where_all_that_share_it_allow_it() -> None:
+    tier = HeldTier()
+    batcher = Batcher(
+        tier, SystemClock(), Pace(most_messages=2, quick_calls=1, hold_s=60.0, hold_per_call_s=60.0)
+    )
+    ordinary = [_request([Question(text=text)], lambda *_: None) for text in "abc"]
+    ahead = [replace(each, break_off=True) for each in ordinary]
+
+    waits = batcher.begin(ahead[0])
+    assert tier.begun.acquire(timeout=10)
+    waits += batcher.begin(ahead[1]) + batcher.begin(ordinary[2])
+    tier.let.release(2)
+    assert all(done.wait(10) for done in waits)
+
+    assert tier.break_off == [True, False]
 
 
 def test_a_failing_batch_frees_those_who_wait_for_it() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from shared.errors import LanguageModelUnavailable
+from shared.errors import LanguageModelUnavailable, LanguageModelUnwanted
 from workers.llm_tier.chat import ChatReply, ChatRequest, OnText, Usage
 from workers.llm_tier.hedge import HedgedModel, Latencies
 from workers.patience import SystemClock
@@ -107,6 +107,31 @@ def test_when_all_fail_the_error_comes_through() -> None:
 
     with pytest.raises(LanguageModelUnavailable):
         _ask(model)
+
+
+def test_a_request_whose_caller_leaves_stops_reading_and_is_not_charged_as_a_lost_hedge() -> None:
+    ended, charged = threading.Event(), []
+
+    def goes_on(on_text: OnText) -> ChatReply:
+        try:
+            while not ended.wait(0.01):
+                on_text("more")
+        finally:
+            ended.set()
+        raise AssertionError("never stopped")
+
+    def leaves(piece: str) -> None:
+        raise LanguageModelUnwanted("speculation_lost", piece)
+
+    model = HedgedModel(
+        StepModel([goes_on]), SystemClock(), _latencies(), lambda *_: charged.append(1)
+    )
+
+    with pytest.raises(LanguageModelUnwanted):
+        model.ask(REQUEST, timeout_s=10.0, on_text=leaves)
+
+    assert ended.wait(10)
+    assert charged == []
 
 
 def test_no_more_than_the_share_of_calls_is_hedged() -> None:

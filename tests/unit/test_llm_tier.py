@@ -100,15 +100,27 @@ class Bench:
     clock: HandClock
     gate: OpenGate
 
-    def ask(self, *texts: str, alone: bool = False, ours: bool = True) -> list[Result]:
+    def ask(
+        self,
+        *texts: str,
+        alone: bool = False,
+        ours: bool = True,
+        lost_at_call: bool = False,
+        break_off: bool = False,
+    ) -> list[Result]:
         """The last result heard of for each text."""
+
+        def still_ours() -> bool:
+            return ours and not (lost_at_call and self.model.asked)
+
         heard: dict[int, Result] = {}
         self.tier.ask(
             Request(
                 questions=[Question(text=text, alone=alone) for text in texts],
                 on_result=heard.__setitem__,
                 budget_s=90.0,
-                still_ours=lambda: ours,
+                still_ours=still_ours,
+                break_off=break_off,
             )
         )
         return [heard[place] for place in range(len(texts))]
@@ -146,6 +158,28 @@ def test_several_messages_share_one_call_and_its_cost() -> None:
         "0.00084"
     )  # 600 + 400 / 2 + 10 * 4 millionths
     assert all(isinstance(result, Answered) and result.cost_usd > 0 for result in results)
+
+
+def test_a_call_that_nobody_wants_any_more_is_broken_off_and_charged_for_what_came() -> None:
+    bench = make()
+
+    (result,) = bench.ask("one", lost_at_call=True, break_off=True)
+
+    assert isinstance(result, LanguageModelError)
+    assert result.reason == "speculation_lost"
+    (record,) = bench.calls.records
+    assert (record.outcome, len(bench.model.asked)) == ("speculation_lost", 1)
+    assert 0 < record.usage.completion_tokens < 7
+    assert record.cost_usd > 0
+
+
+def test_a_call_whose_claim_was_lost_is_read_to_its_end_unless_that_was_asked_for() -> None:
+    bench = make()
+
+    (result,) = bench.ask("one", lost_at_call=True)
+
+    assert isinstance(result, Answered)
+    assert [record.outcome for record in bench.calls.records] == ["ok"]
 
 
 def test_a_transient_error_is_tried_again_and_waits_as_long_as_the_server_asks() -> None:

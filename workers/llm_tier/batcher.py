@@ -51,6 +51,7 @@ class _Pending:
     question: Question
     on_result: Callable[[Result], None]
     still_ours: Callable[[], bool]
+    break_off: bool
     since_s: float
     until_s: float
     done: threading.Event = field(default_factory=threading.Event)
@@ -88,6 +89,11 @@ class Batcher:
 
         `on_result` is called from another thread, one call at a time for these questions.
         """
+        for done in self.begin(request):
+            done.wait()
+
+    def begin(self, request: Request) -> list[threading.Event]:
+        """Like `ask`, without waiting: an event for each question, set when no more comes."""
         lock = threading.Lock()
         now_s = self._clock.monotonic_s()
 
@@ -99,7 +105,14 @@ class Batcher:
             return hear
 
         mine = [
-            _Pending(each, heard(place), request.still_ours, now_s, now_s + request.budget_s)
+            _Pending(
+                each,
+                heard(place),
+                request.still_ours,
+                request.break_off,
+                now_s,
+                now_s + request.budget_s,
+            )
             for place, each in enumerate(request.questions)
         ]
         with self._changed:
@@ -109,8 +122,7 @@ class Batcher:
                     thread.start()
             self._waiting.extend(mine)
             self._changed.notify_all()
-        for each in mine:
-            each.done.wait()
+        return [each.done for each in mine]
 
     @property
     def idle(self) -> bool:
@@ -173,6 +185,7 @@ class Batcher:
                 on_result=on_result,
                 budget_s=min(each.until_s for each in ours) - self._clock.monotonic_s(),
                 still_ours=lambda: any(each.still_ours() for each in ours),
+                break_off=all(each.break_off for each in ours),
             )
         )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from shared.errors import LanguageModelError
+from shared.errors import LanguageModelError, LanguageModelUnwanted
 from workers.llm_tier import answer
 from workers.llm_tier.answer import Answer
 from workers.llm_tier.chat import ChatReply, ChatRequest, Usage, estimated_tokens
@@ -15,6 +15,9 @@ from workers.llm_tier.prompt import Asked, new_ids, question
 
 if TYPE_CHECKING:
     from workers.llm_tier.tier import LlmTier
+
+#: Outcome of a call that was begun before the fast tier had decided, and then was not needed.
+SPECULATION_LOST: Final = "speculation_lost"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +65,17 @@ OnResult = Callable[[int, Result], None]
 class Call:
     """One call: made once, recorded once."""
 
-    def __init__(self, tier: LlmTier, left: dict[int, str], on_result: OnResult) -> None:
+    def __init__(
+        self,
+        tier: LlmTier,
+        left: dict[int, str],
+        on_result: OnResult,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._tier = tier
         self._left = left
         self._on_result = on_result
+        self._wanted = wanted  # once False, the call is broken off
         self._places = dict(zip(new_ids(len(left)), left, strict=True))
         asked = [Asked(id=id_, text=left[place]) for id_, place in self._places.items()]
         self._request = ChatRequest(
@@ -111,6 +121,8 @@ class Call:
 
     def _on_text(self, piece: str) -> None:
         self._received += piece
+        if not self._wanted():
+            raise LanguageModelUnwanted(SPECULATION_LOST, "the fast tier did without this answer")
         for id_, found in self._reader.feed(piece):
             place = self._places[id_]
             if place not in self._left:

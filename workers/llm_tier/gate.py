@@ -23,6 +23,7 @@ from shared.errors import (
     LanguageModelMisconfigured,
     LanguageModelRefused,
     LanguageModelUnavailable,
+    LanguageModelUnwanted,
 )
 from shared.settings import Settings
 from shared.tables import llm_calls, llm_gate
@@ -140,7 +141,8 @@ class Gate:
 
     def failed(self, error: LanguageModelError) -> None:
         """A call failed. Errors about one message alone say nothing about the LLM."""
-        if isinstance(error, LanguageModelRefused | LanguageModelBadAnswer):
+        # One that was broken off had begun to answer.
+        if isinstance(error, LanguageModelRefused | LanguageModelBadAnswer | LanguageModelUnwanted):
             self.succeeded()
             return
         with transaction(self._engine) as connection:

@@ -66,6 +66,10 @@ class _Lost(Exception):
     """Ends the request that came second."""
 
 
+class _Unwanted(Exception):
+    """Ends a request whose caller has gone; the caller has recorded it."""
+
+
 @dataclass(frozen=True)
 class HedgedModel:
     """A ChatModel that asks twice where that is likely to be quicker."""
@@ -107,6 +111,7 @@ class _Race:
         self._hedged = hedged
         self._heard: queue.Queue[tuple[int, Any]] = queue.Queue()
         self._winner: int | None = None
+        self._over = False  # the caller takes no more
         self._lock = threading.Lock()
 
     def run(
@@ -126,7 +131,11 @@ class _Race:
                 continue
             if isinstance(what, str):
                 hedged = True  # it has begun
-                on_text(what)
+                try:
+                    on_text(what)
+                except BaseException:
+                    self._over = True
+                    raise
             elif isinstance(what, ChatReply):
                 return what
             else:
@@ -150,6 +159,8 @@ class _Race:
                     hedged.latencies.first_token(hedged.clock.monotonic_s() - started_s)
             if self._winner != who:
                 raise _Lost
+            if self._over:
+                raise _Unwanted
             self._heard.put((who, piece))
 
         try:
@@ -159,6 +170,8 @@ class _Race:
             prompt = estimated_tokens(request.system + request.user)
             usage = Usage(prompt_tokens=prompt, completion_tokens=1)
             hedged.on_lost(usage, (hedged.clock.monotonic_s() - started_s) * 1000)
+        except _Unwanted:
+            logger.debug("request ended, its answer is not wanted")
         except LanguageModelError as error:
             self._heard.put((who, error))
         except Exception as error:  # noqa: BLE001  the caller's thread must hear of it, whatever it is

@@ -67,6 +67,7 @@ class Request:
     on_result: OnResult  # hears of each question, by its place, as soon as it is known
     budget_s: float  # no call starts after it
     still_ours: Callable[[], bool]  # no call starts once this says that the claim is lost
+    break_off: bool = False  # then a call that answers is broken off too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +123,7 @@ class _Run:
         self._tier = tier
         self._until_s = tier.clock.monotonic_s() + request.budget_s
         self._still_ours = request.still_ours
+        self._wanted = request.still_ours if request.break_off else lambda: True
         self._on_result = request.on_result
         self._sent: set[int] = set()  # places whose text has left
         self._dice = random.Random()  # noqa: S311  jitter
@@ -167,7 +169,7 @@ class _Run:
                 raise LanguageModelUnavailable(reason, "the lease ended before an answer")
             tried += 1
             try:
-                call = Call(tier, left, self._on_result)
+                call = Call(tier, left, self._on_result, self._wanted)
                 tier.clock.sleep(tier.gate.admit(call.tokens, left_s - 1))
                 self._sent.update(left)
                 call.run(min(tier.timeout_s, self._until_s - tier.clock.monotonic_s()))
