@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from workers.polling_order import PollingOrder
 
 
@@ -53,4 +55,4 @@ def test_a_flood_in_the_first_queue_does_not_starve_the_others() -> None:
             polls.append(now_s)
 
     assert len(polls) == 5
-    assert max(later - sooner for sooner, later in zip(polls, polls[1:], strict=False)) < 6
+    assert max(later - sooner for sooner, later in pairwise(polls)) < 6
