@@ -182,6 +182,16 @@ def test_only_who_reads_or_writes_patients_words_gets_the_keys_to_them() -> None
         assert "CARELANE_HMAC_KEY" in names, "sealed texts are searched by its hashes"
 
 
+def test_the_provider_of_sign_in_is_spoken_to_by_the_dashboard_alone() -> None:
+    told = {
+        name
+        for name, pod in pods().items()
+        if "CARELANE_OIDC_CLIENT_SECRET" in {each["name"] for each in pod["containers"][0]["env"]}
+    }
+
+    assert told == {"dashboard"}
+
+
 def test_a_pod_that_cannot_start_without_a_secret_does_not_take_it_as_optional() -> None:
     needed = {
         "llm": {"CARELANE_DATABASE_URL", "OPENAI_API_KEY"},
