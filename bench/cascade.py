@@ -36,7 +36,7 @@ from training.corpus import SPLITS
 
 RESULTS = Path(__file__).parent / "results"
 _PROCESSES = ("intake", "relay", "sweeper", "fast", "llm")
-_KNOBS = {"latency_mean_s": 2.3, "latency_sigma": 0.5, "output_token_s": 0.01, "accuracy": 0.95}
+KNOBS = {"latency_mean_s": 2.3, "latency_sigma": 0.5, "output_token_s": 0.01, "accuracy": 0.95}
 _WARM_UP = 64
 
 #: Carelane with one measure, or all of the cascade's measures, switched off.
@@ -263,12 +263,12 @@ def _measure(
     threads: int,
 ) -> Row:
     if variant == llm_alone.NAME:
-        ground.llm("knobs", {**_KNOBS, "fault_rates": {}})
+        ground.llm("knobs", {**KNOBS, "fault_rates": {}})
         return llm_alone.LlmAlone(ground, threads).measure(load, messages, rate)
     ground.llm("knobs", {"latency_mean_s": 0.0, "fault_rates": {}})
     with Cascade(ground, variant, VARIANTS[variant]) as cascade:
         down = {"server_error": 1.0} if variant == _DOWN else {}
-        ground.llm("knobs", {**_KNOBS, "fault_rates": down})
+        ground.llm("knobs", {**KNOBS, "fault_rates": down})
         return cascade.measure(load, messages, rate)
 
 

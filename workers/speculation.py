@@ -199,7 +199,8 @@ class Speculation:
     def _watch(self) -> None:
         clock = self._speculator.clock
         until_s = clock.monotonic_s() + self._speculator.fence_s * _PATIENCE
-        while self._open and clock.monotonic_s() < until_s:
+        while self._open:
+            waited = clock.monotonic_s() >= until_s  # before the look: what it finds still counts
             with transaction(self._speculator.engine) as connection:
                 statuses = fences.statuses(connection, sorted(self._open))
             by_fate: dict[Fate, list[UUID]] = {fate: [] for fate in Fate}
@@ -208,11 +209,12 @@ class Speculation:
                 by_fate[fate].append(id_)
             self._let_go(by_fate[Fate.LOST], "lost")
             self._let_go(by_fate[Fate.FAILED], "not_made")
+            if waited:
+                self._let_go(by_fate[Fate.WAIT], "timed_out")
             if by_fate[Fate.SETTLE]:
                 self._use(by_fate[Fate.SETTLE])
             elif self._open:
                 clock.sleep(_LOOK_EVERY_S)
-        self._let_go(sorted(self._open), "timed_out")
 
     def _use(self, ids: Sequence[UUID]) -> None:
         answers = {self._sheets[id_].text: self._ahead[id_] for id_ in ids}
