@@ -24,6 +24,10 @@ from training.losses import Targets, heads_loss
 from training.metrics import Floats
 from training.network import DEFAULT_BASE, Classifier, Logits, new_classifier
 
+#: Three times as fast as float32 where the CPU multiplies in it, a hundred times slower where it
+#: is emulated (AVX2 only).
+_BFLOAT16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # noqa: SLF001
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
@@ -158,7 +162,7 @@ def fit(
     loss_of: LossOf,
     report: Report | None = None,
 ) -> Classifier:
-    """Train in place with bfloat16 autocast; returns the model in evaluation mode."""
+    """Train in place, in bfloat16 where the CPU has it; returns the model in evaluation mode."""
     freeze(model, options)
     groups = parameter_groups(model, options)
     optimizer = torch.optim.AdamW(groups, lr=options.lr, foreach=True)
@@ -173,7 +177,7 @@ def fit(
             factor = schedule(step, steps, options.warmup)
             for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
                 group["lr"] = rate * factor
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=_BFLOAT16):
                 logits = model(ids, mask)
             loss = loss_of(logits, targets)
             loss.backward()

@@ -24,7 +24,8 @@ from training.export import centres_of, export
 from training.finetune import TrainOptions
 from training.linear import LinearModel, LinearOptions, export_linear, fit_linear
 from training.quantise import SHIPPED, Variant, quantise
-from workers.fast_tier.manifest import LinearWeights
+from training.resume import classifier_of
+from workers.fast_tier.manifest import LinearWeights, read_manifest
 
 Report = Callable[[int, int, float], None]
 
@@ -42,9 +43,16 @@ def train_encoder(
     options: TrainOptions,
     target: Path,
     report: Report | None = None,
-    start: network.Classifier | None = None,
+    start: network.Classifier | Path | None = None,
 ) -> network.Classifier:
-    """Fine-tune, from the base or from a warmed-up `start`, and save; returns the model."""
+    """Fine-tune and save; returns the model.
+
+    `start`: a warmed-up encoder or a bundle's folder to begin with, instead of the base.
+    """
+    origin = {}
+    if isinstance(start, Path):
+        origin = {"start": read_manifest(start).policy.model_version}
+        start = classifier_of(start, taxonomy.category_names, options.base, options.dropout)
     started = time.monotonic()
     model = finetune.train(examples, taxonomy.category_names, options, start=start, report=report)
     network.save(
@@ -52,6 +60,7 @@ def train_encoder(
         target,
         options=asdict(options),
         categories=list(taxonomy.category_names),
+        **origin,
         minutes=round((time.monotonic() - started) / 60, 1),
     )
     return model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,24 @@ def test_a_bundle_compared_with_itself_differs_in_nothing(some: Path) -> None:
     assert result.exit_code == 0
     assert "+0.0000" in result.stdout
     assert "they disagree on category      0.00%" in result.stdout
+
+
+def test_thresholds_can_be_chosen_on_several_files(some: Path, tmp_path: Path) -> None:
+    from workers.fast_tier import SHIPPED
+
+    bundle = tmp_path / "bundle"
+    shutil.copytree(SHIPPED, bundle)
+    more = tmp_path / "more.jsonl"
+    more.write_text(SPLITS["dev"].read_text("utf-8").splitlines()[-1] + "\n", "utf-8")
+
+    result = CliRunner().invoke(
+        model,
+        ["calibrate", str(bundle), "--reference-only", "--dev", str(some), "--dev", str(more)],
+    )
+
+    n = len(some.read_text("utf-8").splitlines()) + 1
+    assert result.exit_code == 0
+    assert f"{n} messages" in result.stdout
 
 
 def test_help_lists_every_step_without_importing_torch() -> None:

@@ -18,6 +18,7 @@ transformers = pytest.importorskip("transformers", reason="belongs to the traini
 from click.testing import CliRunner  # noqa: E402  after the skip
 from torch.nn import Linear  # noqa: E402
 
+from shared.errors import InvalidInput  # noqa: E402
 from shared.taxonomy import Taxonomy  # noqa: E402
 from training import corpus, finetune, network, qat  # noqa: E402
 from training.cli import model as command  # noqa: E402
@@ -27,6 +28,7 @@ from training.finetune import TrainOptions  # noqa: E402
 from training.linear import LinearOptions, export_linear, fit_linear  # noqa: E402
 from training.losses import URGENCY_COSTS, Targets, heads_loss  # noqa: E402
 from training.network import Logits  # noqa: E402
+from training.resume import classifier_of  # noqa: E402
 from training.warmup import WarmUpOptions, warm_up  # noqa: E402
 from workers.fast_tier import SHIPPED, FastTier  # noqa: E402
 
@@ -233,3 +235,24 @@ def test_tokens_of_long_messages_keep_head_and_tail(base: str) -> None:
     assert len(long) == 64
     assert long[0] == short[0]
     assert tokenizer.id_to_token(long[-2]) == "help"
+
+
+def test_a_released_bundle_comes_back_in_floats_to_be_trained_further() -> None:
+    text = "I ran out of my blood pressure pills yesterday, can you send more to the pharmacy?"
+    model = classifier_of(SHIPPED, NAMES).eval()
+    tier = FastTier.load(SHIPPED)
+
+    found = finetune.predict(model, load_tokenizer(network.DEFAULT_BASE), [text])
+    (read,) = tier._reader._transformer.read(text).readings  # type: ignore[attr-defined]
+
+    # The graph rounds what flows through it; the weights are the same.
+    assert np.abs(found.primary[0] - read.primary).max() < 0.5
+    assert int(found.primary[0].argmax()) == int(np.argmax(read.primary))
+    assert np.abs(found.urgency[0] - read.urgency).max() < 0.5
+
+
+def test_a_bundle_of_other_categories_or_another_encoder_is_not_trained_further(base: str) -> None:
+    with pytest.raises(InvalidInput, match="other categories"):
+        classifier_of(SHIPPED, ("one", "two"))
+    with pytest.raises(InvalidInput, match=r"another shape|not made from"):
+        classifier_of(SHIPPED, NAMES, base)

@@ -16,16 +16,18 @@ from training.calibrate import RiskOptions
 from training.commands.calibrate import as_text as calibration_text
 from training.commands.eval import as_text, judged, measure
 from training.commands.options import (
-    load_split,
+    calibration_option,
+    load_files,
     load_taxonomy,
-    load_train,
     split_option,
+    start_option,
     taxonomy_option,
     threads_option,
     train_option,
     work_option,
 )
 from training.corpus import Example, read
+from training.finetune import TrainOptions
 from training.linear import LinearOptions
 from training.prepare import as_text as check_text
 from training.prepare import check
@@ -42,7 +44,9 @@ from workers.fast_tier import SHIPPED
     "--kind", type=click.Choice(["transformer", "linear"]), default="transformer", show_default=True
 )
 @click.option("--base", default=SHIPPED_RECIPE.base, show_default=True)
+@start_option
 @click.option("--epochs", type=float, default=SHIPPED_RECIPE.epochs, show_default=True)
+@click.option("--lr", type=float, default=SHIPPED_RECIPE.lr, show_default=True)
 @click.option("--seed", type=int, default=SHIPPED_RECIPE.seed, show_default=True)
 @click.option(
     "--risk",
@@ -62,14 +66,16 @@ from workers.fast_tier import SHIPPED
 @click.option("--no-release", is_flag=True, help="Stop at the draft bundle and its report.")
 @threads_option
 @train_option
-@split_option("dev")
+@calibration_option
 @split_option("test")
 @taxonomy_option
 @work_option
 def command(
     kind: str,
     base: str,
+    start: Path | None,
     epochs: float,
+    lr: float,
     seed: int,
     risk: float,
     version: str,
@@ -77,7 +83,7 @@ def command(
     no_release: bool,
     threads: int,
     train: tuple[Path, ...],
-    dev: Path,
+    dev: tuple[Path, ...],
     test: Path,
     taxonomy_path: Path | None,
     work: Path,
@@ -85,22 +91,24 @@ def command(
     """Prepare, train, quantise, calibrate, evaluate, release.
 
     With the defaults it rebuilds the bundle that ships: about half an hour on one core. Nothing
-    is released below the gates (`carelane model release --help`).
+    is released below the gates (`carelane model release --help`). The report and the comparison
+    with the last release are of the first --dev.
     """
     use_threads(threads)
     started = time.monotonic()
     taxonomy = load_taxonomy(taxonomy_path)
     work.mkdir(parents=True, exist_ok=True)
-    _prepare({"train": train, "dev": (dev,), "test": (test,)}, taxonomy)
-    examples, held_out = load_train(train, taxonomy), load_split(dev, taxonomy)
-    data = {**{path.stem: path for path in train}, "dev": dev}
+    _prepare({"train": train, "dev": dev, "test": (test,)}, taxonomy)
+    examples, held_out = load_files(train, taxonomy), load_files(dev, taxonomy)
+    data = {path.stem: path for path in (*train, *dev)}
     _say("fitting the linear model")
     pipeline.train_linear(examples, taxonomy, LinearOptions(seed=seed), work / "linear")
     draft = work / "bundle"
     if kind == "linear":
         pipeline.assemble_linear(work, draft, taxonomy=taxonomy, version=version, data=data)
     else:
-        _transformer(examples, taxonomy, base, epochs, seed, work)
+        recipe = replace(SHIPPED_RECIPE, base=base, epochs=epochs, lr=lr, seed=seed)
+        _transformer(examples, taxonomy, recipe, start, work)
         pipeline.assemble(
             work,
             draft,
@@ -112,8 +120,8 @@ def command(
     _say("calibrating")
     options = replace(SHIPPED_RISK, risk=risk)
     _calibrate(draft, examples, held_out, taxonomy, options)
-    found = judged(draft, dev, taxonomy)
-    page = report.write(work, found, {"bundle": f"{kind} {version}", "file": dev.name},
+    found = judged(draft, dev[0], taxonomy)
+    page = report.write(work, found, {"bundle": f"{kind} {version}", "file": dev[0].name},
                         stem="report-dev")  # fmt: skip
     _say(f"report on dev: {page}")
     if no_release:
@@ -121,7 +129,7 @@ def command(
     else:
         figures = measure(draft, test, taxonomy)
         click.echo(as_text(figures))
-        release(draft, target, figures, Gates(), dev=measure(draft, dev, taxonomy))
+        release(draft, target, figures, Gates(), dev=measure(draft, dev[0], taxonomy))
         _say(f"released to {target}")
     _say(f"{(time.monotonic() - started) / 60:.1f} minutes")
 
@@ -138,11 +146,14 @@ def _prepare(files: dict[str, tuple[Path, ...]], taxonomy: Taxonomy) -> None:
 
 
 def _transformer(
-    examples: list[Example], taxonomy: Taxonomy, base: str, epochs: float, seed: int, work: Path
+    examples: list[Example],
+    taxonomy: Taxonomy,
+    recipe: TrainOptions,
+    start: Path | None,
+    work: Path,
 ) -> None:
-    options = replace(SHIPPED_RECIPE, base=base, epochs=epochs, seed=seed)
     with steps("fine-tuning") as shown:
-        pipeline.train_encoder(examples, taxonomy, options, work / "model.pt", shown)
+        pipeline.train_encoder(examples, taxonomy, recipe, work / "model.pt", shown, start)
     _say("exporting")
     pipeline.export_float(work / "model.pt", examples, work)
 

@@ -10,10 +10,9 @@ from training.bundle import emergent_categories
 from training.calibrate import Chosen, RiskOptions
 from training.commands.options import (
     bundle_argument,
-    load_split,
+    calibration_option,
+    load_files,
     load_taxonomy,
-    load_train,
-    split_option,
     taxonomy_option,
     train_option,
 )
@@ -50,7 +49,7 @@ from training.thresholds import calibrate, measure_reference
     help="Leave the thresholds; measure only what live messages are held against.",
 )
 @train_option
-@split_option("dev")
+@calibration_option
 @taxonomy_option
 def command(
     bundle: Path,
@@ -59,19 +58,19 @@ def command(
     emergent_risk: float,
     reference_only: bool,
     train: tuple[Path, ...],
-    dev: Path,
+    dev: tuple[Path, ...],
     taxonomy_path: Path | None,
 ) -> None:
     """Fit BUNDLE's temperatures and thresholds on --dev and write them into its manifest."""
     taxonomy = load_taxonomy(taxonomy_path)
-    examples = load_split(dev, taxonomy)
+    examples = load_files(dev, taxonomy)
     if reference_only:
         with bar(len(examples), "reference") as shown:
             mix = measure_reference(bundle, examples, progress=lambda n: _step(shown, n))
         click.echo(f"{mix.total} messages, {mix.escalated_share:.1%} passed on")
         return
     options = RiskOptions(risk=risk, confidence=confidence, emergent_risk=emergent_risk)
-    possible = emergent_categories(load_train(train, taxonomy), taxonomy.category_names)
+    possible = emergent_categories(load_files(train, taxonomy), taxonomy.category_names)
     with bar(len(examples), "calibrate") as shown:
         chosen = calibrate(bundle, examples, options, emergent_categories=possible,
                            progress=lambda n: _step(shown, n))  # fmt: skip

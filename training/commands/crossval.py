@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from training.commands.options import (
+    load_files,
     load_split,
     load_taxonomy,
-    load_train,
     step_options,
     threads_option,
 )
@@ -69,7 +69,7 @@ def command(
     use_threads(threads)
     taxonomy = load_taxonomy(taxonomy_path)
     names = taxonomy.category_names
-    examples, held = load_train(train, taxonomy), load_split(dev, taxonomy)
+    examples, held = load_files(train, taxonomy), load_split(dev, taxonomy)
     options = replace(SHIPPED_RECIPE, epochs=epochs, lr=lr, composed=composed, seed=seed)
     rows = []
     for fold in folds(examples, held, leave_out or spread(examples, n_folds)):

@@ -9,9 +9,9 @@ import click
 
 from training import finetune, network
 from training.commands.options import (
+    load_files,
     load_split,
     load_taxonomy,
-    load_train,
     step_options,
     threads_option,
 )
@@ -83,7 +83,7 @@ def command(
     extra, bad = read(more, taxonomy)
     for row in bad:
         click.echo(str(row), err=True)
-    examples = [*load_train(train, taxonomy), *extra]
+    examples = [*load_files(train, taxonomy), *extra]
     held_out = load_split(dev, taxonomy)
     loaded = [network.load(path) for path in teachers or (work / "model.pt",)]
     base = str(loaded[0][1]["options"]["base"])

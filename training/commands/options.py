@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from shared.taxonomy import Taxonomy
-from training.corpus import SPLITS, WRITTEN, Example, read_clean
+from training.corpus import CALIBRATION, SPLITS, WRITTEN, Example, read_clean
 from workers.fast_tier import SHIPPED
 
 #: Where steps leave their results for the next one; ignored by git.
@@ -65,11 +65,38 @@ def split_option(name: str) -> Callable[[Decorated], Decorated]:
     )
 
 
+def calibration_option(function: Decorated) -> Decorated:
+    """--dev, once or several times: what temperatures and thresholds are chosen on."""
+    return click.option(
+        "--dev",
+        type=_FILE,
+        multiple=True,
+        default=(SPLITS["dev"], CALIBRATION),
+        show_default="the shipped corpus",
+        help="Labelled messages to choose thresholds on, JSONL or CSV; the more, the lower the "
+        "risk that they can prove. Several files by several --dev.",
+    )(function)
+
+
 def step_options(function: Decorated) -> Decorated:
     """--train, --dev, --taxonomy and --work: what a step from messages to a model takes."""
     for option in (work_option, taxonomy_option, split_option("dev"), train_option):
         function = option(function)
     return function
+
+
+def start_option(function: Decorated) -> Decorated:
+    """--start, a bundle whose weights training begins with."""
+    return click.option(
+        "--start",
+        callback=_start,
+        help="Train this bundle further (a folder, or shipped) instead of starting from --base; "
+        "two epochs at half the rate are enough.",
+    )(function)
+
+
+def _start(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
+    return None if value is None else _bundle(ctx, parameter, value)
 
 
 def threads_option(function: Decorated) -> Decorated:
@@ -91,7 +118,7 @@ def load_taxonomy(path: Path | None) -> Taxonomy:
     return Taxonomy.load(path)
 
 
-def load_train(paths: Sequence[Path], taxonomy: Taxonomy) -> list[Example]:
+def load_files(paths: Sequence[Path], taxonomy: Taxonomy) -> list[Example]:
     """Labelled files without bad rows, one after the other."""
     return [example for path in paths for example in read_clean(path, taxonomy)]
 

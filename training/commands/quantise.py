@@ -8,8 +8,8 @@ import click
 
 from training import pipeline
 from training.commands.options import (
+    load_files,
     load_taxonomy,
-    load_train,
     step_options,
 )
 from training.quantise import SHIPPED, VARIANTS
@@ -43,7 +43,7 @@ def command(
 ) -> None:
     """Write a draft bundle whose thresholds accept nothing until it is calibrated."""
     taxonomy = load_taxonomy(taxonomy_path)
-    examples = load_train(train, taxonomy)
+    examples = load_files(train, taxonomy)
     model_path = model_path or work / "model.pt"
     pipeline.export_float(model_path, examples, work)
     chosen = VARIANTS[variant]

@@ -10,9 +10,10 @@ import click
 from training import finetune, pipeline
 from training.augment import AugmentOptions
 from training.commands.options import (
+    load_files,
     load_split,
     load_taxonomy,
-    load_train,
+    start_option,
     step_options,
     threads_option,
 )
@@ -33,6 +34,7 @@ from training.warmup import WarmUpOptions, warm_up
     show_default=True,
     help="minilm-l6 (packaged), or a Hugging Face name or folder.",
 )
+@start_option
 @click.option("--epochs", type=float, default=SHIPPED_RECIPE.epochs, show_default=True)
 @click.option(
     "--lr",
@@ -88,6 +90,7 @@ from training.warmup import WarmUpOptions, warm_up
 def command(
     kind: str,
     base: str,
+    start: Path | None,
     epochs: float,
     lr: float,
     layer_decay: float,
@@ -110,7 +113,7 @@ def command(
     """Train on --train and report on --dev."""
     use_threads(threads)
     taxonomy = load_taxonomy(taxonomy_path)
-    examples, held_out = load_train(train, taxonomy), load_split(dev, taxonomy)
+    examples, held_out = load_files(train, taxonomy), load_split(dev, taxonomy)
     names = taxonomy.category_names
     texts = [e.text for e in held_out]
     if kind == "linear":
@@ -132,11 +135,13 @@ def command(
         augment=None if no_augment else AugmentOptions(),
     )
     warm = WarmUpOptions(mlm_epochs=mlm_epochs, contrastive_epochs=contrastive_epochs)
+    if start and (mlm_epochs or contrastive_epochs):
+        raise click.UsageError("--start begins with a trained bundle, which needs no warm-up")
     with steps("warm-up") as report:
-        start = warm_up(examples, names, options, warm, report)
+        warmed = warm_up(examples, names, options, warm, report)
     with steps("train") as report:
         trained = pipeline.train_encoder(
-            examples, taxonomy, options, output or work / "model.pt", report, start
+            examples, taxonomy, options, output or work / "model.pt", report, start or warmed
         )
     read = finetune.predict(trained, load_tokenizer(base), texts, max_tokens)
     click.echo(as_line("dev", figures_of(read.logits, held_out, names)))
