@@ -16,7 +16,16 @@ from shared.errors import InvalidInput
 from shared.taxonomy import Taxonomy
 from training import corpus
 from training.composed import Skeleton, compose, expand, matching_skeletons, read_skeletons
-from training.corpus import CALIBRATION, SPLITS, WRITTEN, Example, read, read_clean, strip_marks, with_marks
+from training.corpus import (
+    CALIBRATION,
+    SPLITS,
+    WRITTEN,
+    Example,
+    read,
+    read_clean,
+    strip_marks,
+    with_marks,
+)
 from training.prepare import as_text, check
 
 TAXONOMY = Taxonomy.load()

@@ -31,6 +31,8 @@ from training.network import Logits  # noqa: E402
 from training.resume import classifier_of  # noqa: E402
 from training.warmup import WarmUpOptions, warm_up  # noqa: E402
 from workers.fast_tier import SHIPPED, FastTier  # noqa: E402
+from workers.fast_tier.manifest import read_manifest  # noqa: E402
+from workers.fast_tier.transformer import TransformerReader  # noqa: E402
 
 TAXONOMY = Taxonomy.load()
 NAMES = TAXONOMY.category_names
@@ -240,10 +242,9 @@ def test_tokens_of_long_messages_keep_head_and_tail(base: str) -> None:
 def test_a_released_bundle_comes_back_in_floats_to_be_trained_further() -> None:
     text = "I ran out of my blood pressure pills yesterday, can you send more to the pharmacy?"
     model = classifier_of(SHIPPED, NAMES).eval()
-    tier = FastTier.load(SHIPPED)
 
     found = finetune.predict(model, load_tokenizer(network.DEFAULT_BASE), [text])
-    (read,) = tier._reader._transformer.read(text).readings  # type: ignore[attr-defined]
+    (read,) = TransformerReader.open(SHIPPED, read_manifest(SHIPPED)).read(text).readings
 
     # The graph rounds what flows through it; the weights are the same.
     assert np.abs(found.primary[0] - read.primary).max() < 0.5
