@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-#: A receive that is open for this long found an empty queue and waits for something to come.
-_WAITS_AFTER_S: Final = 0.1
-#: The other queues get a poll at least so often, so that a flood of red flags cannot starve them.
+#: A receive that is open for this long found an empty queue and waits for something to come: well
+#: above what SQS takes for an answer that brings messages, a few tens of milliseconds.
+_WAITS_AFTER_S: Final = 0.4
+#: The other queues get a poll after so long, and a free slot, so that a flood of red flags cannot
+#: starve them.
 _LONGEST_HOLD_S: Final = 5.0
 
 

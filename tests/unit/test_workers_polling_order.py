@@ -19,7 +19,7 @@ def test_other_queues_wait_while_the_first_has_something() -> None:
 
     assert not order.others_may_poll(0.01)  # its slots are taken: it is not even asked
     order.asked(1.0)
-    assert not order.others_may_poll(1.05)  # asked, and the answer is on its way
+    assert not order.others_may_poll(1.3)  # asked, and the answer is on its way
 
 
 def test_other_queues_are_polled_once_the_first_is_empty() -> None:
@@ -40,7 +40,7 @@ def test_a_receive_that_waits_for_something_to_come_holds_nobody_back() -> None:
     order.answered(3)
     order.asked(0.5)
 
-    assert order.others_may_poll(0.7)
+    assert order.others_may_poll(1.0)
 
 
 def test_a_flood_in_the_first_queue_does_not_starve_the_others() -> None:
