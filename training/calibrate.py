@@ -120,9 +120,10 @@ class Chosen:
 _EMERGENT_GRID: Final = tuple(
     np.round(np.concatenate([np.arange(0.01, 0.1, 0.01), np.arange(0.1, 0.52, 0.05)]), 3)
 )
-#: Shares of the eligible messages at which the risk is tested, from strict to lax. Coarse on
-#: purpose: in small steps one early error, on few messages, would end the search.
-_COVERAGES: Final = tuple(n / 10 for n in range(1, 11))
+#: Where the risk is tested, from strict to lax: at this share of the eligible messages, then at
+#: every so many more. Coarse on purpose: one early error, on few messages, would end the search.
+_FIRST_SHARE: Final = 0.2
+_STEP: Final = 75
 
 
 def choose_policy(
@@ -208,10 +209,10 @@ def _lowest_joint(
     # Fewer than this many cannot keep the bound even without an error.
     fewest = int(np.ceil(np.log(1 - options.confidence) / np.log(1 - options.risk)))
     held: Chosen | None = None
-    for coverage in _COVERAGES:
-        place = int(coverage * len(open_joint)) - 1
-        if place < fewest:
-            continue
+    if len(open_joint) <= fewest:
+        return None
+    first = max(fewest, int(_FIRST_SHARE * len(open_joint)))
+    for place in [*range(first, len(open_joint), _STEP), len(open_joint) - 1]:
         threshold = round(float(open_joint[place]) - 5e-5, 4)
         candidate = table.chosen(
             table.accepted(threshold, max_emergent),

@@ -158,7 +158,7 @@ The thresholds were chosen on validation data for a stated risk:
 `{manifest.get("calibration", {}).get("options", {})}`.
 
 ## Where it is weak
-Trained on about 6,000 invented messages of few writers: real patients will differ. It is weakest
+Trained on invented messages of some thirty writers: real patients will differ. It is weakest
 where one message holds several topics, at the border between urgent and emergent, and on terse
 or non-native text. Watch the share of corrections by category and sender on live traffic.
 
