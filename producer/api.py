@@ -95,7 +95,7 @@ def _nothing_taken(refusals: Sequence[Refusal]) -> Problem:
     # One bad message reads as one sentence; a list of them needs the list.
     first = refusals[0]
     detail = first.detail if len({each.index for each in refusals}) == 1 else "see `errors`"
-    if all(each.reason == "conflict" for each in refusals):
+    if all(each.reason in ("conflict", "not_comparable") for each in refusals):
         return Problem(409, "conflict", detail, refusals=refusals)
     return Problem(422, "unprocessable", detail, refusals=refusals)
 

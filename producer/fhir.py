@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -13,11 +14,13 @@ from producer import fhir_out, store
 from producer.api import pool_name, read_body
 from producer.door import current_door, require_source, take
 from producer.fhir_in import Issue, NotAMessage, issue_of, pseudonym_of, row_of
-from producer.problems import Problem, of_store
+from producer.problems import Problem, of_sealed, of_store
 from producer.store import Standing
 from producer.validation import Refusal, check_rows
 from shared.database import transaction
-from shared.errors import StoreUnavailable
+from shared.errors import SealedTextError, StoreUnavailable
+
+logger = logging.getLogger(__name__)
 
 fhir = Blueprint("fhir", __name__, url_prefix="/fhir")
 
@@ -163,3 +166,10 @@ def problem_as_outcome(problem: Problem) -> Response:
 def store_unavailable_as_outcome(error: StoreUnavailable) -> Response:
     """The same for a database that is away, or has too much to do."""
     return problem_as_outcome(of_store(error))
+
+
+@fhir.errorhandler(SealedTextError)
+def sealed_text_as_outcome(error: SealedTextError) -> Response:
+    """The same for a message whose text cannot be opened."""
+    logger.error("text not opened", extra={"error_text": str(error)})
+    return problem_as_outcome(of_sealed())

@@ -181,6 +181,7 @@ def _sender(sender: Mapping[str, Any]) -> str | None:
 _ISSUE_CODES: Final = {
     "conflict": "duplicate",
     "empty": "required",
+    "not_comparable": "duplicate",
     "too_long": "too-long",
     "wrong_format": "value",
 }

@@ -50,7 +50,7 @@ class Result:
     """What became of a call's drafts."""
 
     kept: tuple[Kept, ...]
-    conflicts: tuple[Refusal, ...]
+    conflicts: tuple[Refusal, ...]  # with what was kept before, or nobody can tell
 
 
 class Intake:
@@ -118,8 +118,10 @@ def _settle(
             kept.append(_kept(draft, new[draft.index], new=True))
             continue
         there = known[draft.external_id]
-        other = there.differs_in(draft)
-        if other is None:
+        if there.closed:
+            logger.error("repeat not compared", extra={"message_id": there.id})
+            conflicts.append(_incomparable(draft))
+        elif (other := there.differs_in(draft)) is None:
             kept.append(_kept(draft, there.id, new=False))
         else:
             conflicts.append(_conflict(draft, other))
@@ -137,5 +139,18 @@ def _conflict(draft: Draft, field: str) -> Refusal:
         reason="conflict",
         detail=f"`external_id` was used before for a message with another `{field}`; "
         "the earlier one stands. A new message needs an id of its own",
+        external_id=draft.external_id,
+    )
+
+
+def _incomparable(draft: Draft) -> Refusal:
+    return Refusal(
+        index=draft.index,
+        field="external_id",
+        reason="not_comparable",
+        detail="cannot be compared with what was kept before: the earlier text under this "
+        "`external_id` is sealed under a key that the intake does not have. The earlier one "
+        "stands. Tell whoever runs Carelane; where the text may be another one, send it under an "
+        "id of its own",
         external_id=draft.external_id,
     )

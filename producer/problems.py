@@ -32,6 +32,7 @@ TITLES = {
     "not_found": "Not found",
     "overloaded": "Too many messages are waiting",
     "rate_limited": "Too many messages from this source",
+    "sealed": "The text cannot be opened",
     "timeout": "The body did not arrive in time",
     "too_large": "The body is too large",
     "too_many_messages": "Too many messages in one call",
@@ -107,11 +108,19 @@ def of_store(error: StoreUnavailable) -> Problem:
     if isinstance(error, StoreOverloaded):
         detail = "the database has more to do than it can now"
         return Problem(429, "overloaded", f"{_NOT_KEPT}: {detail}. {_AGAIN}", headers=again)
-    if isinstance(error, SealedTextError):
-        detail = "an earlier message that it names cannot be read now"
-        return Problem(503, "unavailable", f"{_NOT_KEPT}: {detail}. {_AGAIN}", headers=again)
     detail = "the database cannot be reached now"
     return Problem(503, "unavailable", f"{_NOT_KEPT}: {detail}. {_AGAIN}", headers=again)
+
+
+def of_sealed() -> Problem:
+    """The answer to who asks for a message whose text cannot be opened."""
+    return Problem(
+        500,
+        "sealed",
+        "The message is kept, but its text cannot be opened here: its key is not given, or it was "
+        "changed. Asking again does not help; tell whoever runs Carelane, whose `carelane doctor` "
+        "names the key.",
+    )
 
 
 _NOT_KEPT = "The message was not kept"
@@ -131,6 +140,10 @@ def register(app: Flask) -> None:
         logger.warning("database unavailable", extra={"error_text": str(error)})
         return response_of(of_store(error))
 
+    def on_sealed(error: SealedTextError) -> Response:
+        logger.error("text not opened", extra={"error_text": str(error)})
+        return response_of(of_sealed())
+
     def on_any(error: Exception) -> Response:
         logger.error("request failed", exc_info=error)
         return response_of(
@@ -140,4 +153,5 @@ def register(app: Flask) -> None:
     app.register_error_handler(Problem, on_problem)
     app.register_error_handler(HTTPException, on_http)
     app.register_error_handler(StoreUnavailable, on_store)
+    app.register_error_handler(SealedTextError, on_sealed)
     app.register_error_handler(Exception, on_any)

@@ -15,7 +15,7 @@ from producer.validation import Draft
 from shared.contracts import Lane, Status, Urgency
 from shared.notify import notify_messages, notify_outbox
 from shared.red_flags import RedFlag
-from shared.sealed_columns import MESSAGE_TEXT, SealedText, TriedText, sealing
+from shared.sealed_columns import MESSAGE_TEXT, TriedText, Unopened, sealing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,9 +38,14 @@ class Known:
     """What the database has under an external id."""
 
     id: UUID
-    text: str
+    text: str  # may be Unopened
     patient_ref: str | None
     sender: str | None
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody here can tell what its text is."""
+        return isinstance(self.text, Unopened)
 
     def differs_in(self, draft: Draft) -> str | None:
         """The first field in which `draft` says something else; None for the same message."""
@@ -98,7 +103,7 @@ _FIND_KNOWN = text(
     SELECT external_id, id, text, patient_ref, sender FROM messages
     WHERE source = :source AND external_id = ANY(CAST(:external_ids AS text[]))
     """
-).columns(text=SealedText(MESSAGE_TEXT))
+).columns(text=TriedText(MESSAGE_TEXT))
 
 
 def insert(
@@ -145,12 +150,7 @@ def insert(
 def find_known(
     connection: Connection, source: str, external_ids: Sequence[str]
 ) -> dict[str, Known]:
-    """What is there under these external ids of `source`.
-
-    Raises:
-        SealedTextError: one of the texts cannot be opened, so that nobody can tell whether it is
-            the same.
-    """
+    """What is there under these external ids of `source`."""
     if not external_ids:
         return {}
     found = connection.execute(

@@ -10,9 +10,9 @@ CarelaneError
 ├── BundleError            a model bundle is missing, broken or foreign
 ├── DeidError              de-identification could not vouch for a text: it must not leave
 ├── StoreError             Postgres
-│   └── StoreUnavailable   ... cannot be reached now; the same call may go through later
-│       ├── StoreOverloaded ... is reached, and has more to do than it can
-│       └── SealedTextError ... has a text that opens with no key given here, or was changed
+│   ├── StoreUnavailable   ... cannot be reached now; the same call may go through later
+│   │   └── StoreOverloaded ... is reached, and has more to do than it can
+│   └── SealedTextError    ... has a text that opens with no key given here, or was changed
 ├── QueueError             the broker
 │   ├── QueueUnavailable   ... cannot be reached now; the same call may go through later
 │   └── QueueMisconfigured ... is reached, and set up so that it would lose messages
@@ -86,8 +86,8 @@ class StoreOverloaded(StoreUnavailable):
     """The database has more to do than it can now; the same call may go through later."""
 
 
-class SealedTextError(StoreUnavailable):
-    """A stored text cannot be opened; the error names the key that it is sealed under."""
+class SealedTextError(StoreError):
+    """A stored text cannot be opened, however often one tries; the error names its key."""
 
 
 class QueueError(CarelaneError):

@@ -199,9 +199,9 @@ def test_a_repeat_is_recognised_and_a_conflict_refused_though_texts_are_sealed(
     assert (first.status_code, again.status_code, before.status_code) == (202, 200, 200)
     assert other.status_code in (409, 422)
     assert "conflict" in other.text
-    # Nobody can tell: the portal keeps it, and nothing is answered that may be wrong.
-    assert closed.status_code == 503
-    assert closed.headers["Retry-After"]
+    # Nobody can tell, so nothing is answered that may be wrong.
+    assert closed.status_code == 409
+    assert "cannot be compared" in closed.text
 
 
 def test_a_text_that_looks_sealed_is_a_text(settings: Settings, engine: Engine) -> None:

@@ -1,0 +1,101 @@
+"""Texts under a key that is not given: each is left alone and counted, and nothing else waits."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+from sqlalchemy import Engine
+
+from producer.intake import Intake
+from producer.intake_queue import IntakeQueue
+from producer.validation import Limits
+from shared.contracts import intake_dead_letter_queue_name, intake_queue_name
+from shared.queues import sqs_client
+from shared.settings import Settings
+from tests.integration.intake_parts import SOURCE, ChestPain, Portal, open_app, rows
+from tests.integration.intake_parts import new_key as api_key
+from tests.integration.test_sealed_text import (
+    NEW,
+    OLD,
+    TEXT,
+    engine_of,
+    hand_in,
+    with_keys,
+)
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def sealed(settings: Settings) -> Settings:
+    return with_keys(settings, NEW)
+
+
+def hand_in_under_a_lost_key(settings: Settings, external_id: str = "lost") -> str:
+    return str(hand_in(with_keys(settings, OLD), external_id))
+
+
+def external_ids(engine: Engine) -> set[str]:
+    return {row.external_id for row in rows(engine, "SELECT external_id FROM messages")}
+
+
+def test_a_repeat_of_a_closed_message_is_refused_alone_and_the_others_are_kept(
+    settings: Settings, sealed: Settings, engine: Engine
+) -> None:
+    hand_in_under_a_lost_key(settings)
+    again, fresh = {"external_id": "lost", "text": TEXT}, {"external_id": "a", "text": "a rash"}
+    with open_app(sealed) as app:
+        portal = Portal(app, api_key(engine, settings))
+        both, alone = portal.post({"messages": [again, fresh]}), portal.post(again)
+
+    assert both.status_code == 202
+    assert both.json is not None
+    assert [each["reason"] for each in both.json["errors"]] == ["not_comparable"]
+    assert external_ids(engine) == {"lost", "a"}
+    assert alone.status_code == 409
+    assert "cannot be compared with what was kept before" in alone.text
+
+
+def test_a_letter_that_repeats_a_closed_message_does_not_hold_up_the_queue(
+    queue_settings: Settings, engine: Engine
+) -> None:
+    hand_in_under_a_lost_key(queue_settings)
+    sqs = sqs_client(queue_settings)
+    name = intake_queue_name(queue_settings.queue_prefix)
+    url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+    for external_id in ("lost", "a"):
+        body = json.dumps({"external_id": external_id, "text": TEXT})
+        sqs.send_message(QueueUrl=url, MessageBody=body)
+    stop = threading.Event()
+    stop.set()  # whoever would hold on to a letter puts it back instead
+
+    with engine_of(with_keys(queue_settings, NEW)) as ours:
+        limits = Limits(text_chars=1_000, messages=100)
+        queue = IntakeQueue(sqs, name, SOURCE, Intake(ours, ChestPain()), limits, wait_s=0)
+        for _ in range(20):
+            queue.step(stop)
+
+    assert external_ids(engine) == {"lost", "a"}
+    dead = sqs.get_queue_url(QueueName=intake_dead_letter_queue_name(queue_settings.queue_prefix))
+    (letter,) = sqs.receive_message(
+        QueueUrl=dead["QueueUrl"], MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+    )["Messages"]
+    assert json.loads(letter["Body"])["external_id"] == "lost"
+    assert "cannot be compared" in letter["MessageAttributes"]["reason"]["StringValue"]
+
+
+def test_who_asks_for_a_closed_message_over_fhir_is_told_that_it_is_kept_and_closed(
+    settings: Settings, sealed: Settings, engine: Engine
+) -> None:
+    id_ = hand_in_under_a_lost_key(settings)
+    bearer = {"Authorization": f"Bearer {api_key(engine, settings)}"}
+    with open_app(sealed) as app:
+        answer = app.test_client().get(f"/fhir/Communication/{id_}", headers=bearer)
+
+    assert answer.status_code == 500
+    assert answer.json is not None
+    assert answer.json["resourceType"] == "OperationOutcome"
+    assert "The message is kept" in answer.text
+    assert "Retry-After" not in answer.headers
