@@ -114,6 +114,12 @@ class Done:
     changed: int = 0
     under_way: int = 0  # left for the next run
     closed: int = 0  # cannot be opened here
+    passed_over: int = 0  # changed between the look and the lock
+
+    @property
+    def left(self) -> bool:
+        """Whether another run has something to do."""
+        return bool(self.under_way or self.closed or self.passed_over)
 
 
 def total(engine: Engine) -> int:
@@ -177,7 +183,9 @@ def _batch(
         except SealedTextError:
             done.closed += 1
     if wanted and not dry_run:
-        done.changed += len(_write(connection, place, wanted))
+        written = len(_write(connection, place, wanted))
+        done.changed += written
+        done.passed_over += len(wanted) - written
     elif wanted:
         done.changed += len(wanted)
 
@@ -207,6 +215,12 @@ def _write(
 def note(engine: Engine, actor: str, done: Done) -> None:
     """Say in the audit log what was done."""
     to = sealing(engine).keys.writes or "clear"
-    detail = {"to": to, "rows": done.changed, "under_way": done.under_way, "closed": done.closed}
+    detail = {
+        "to": to,
+        "rows": done.changed,
+        "under_way": done.under_way,
+        "passed_over": done.passed_over,
+        "closed": done.closed,
+    }
     with transaction(engine) as connection:
         connection.execute(insert(audit_log).values(actor=actor, action=ACTION, detail=detail))

@@ -43,7 +43,7 @@ def reseal_command(*, dry_run: bool, to_clear: bool, words: bool, batch: int) ->
     """Bring every text under the first key of CARELANE_TEXT_KEYS.
 
     \b
-    To seal what lies in clear: give every process the key, then run this.
+    To seal what lies in clear: give every process the key, then run this until nothing is left.
     To rotate:
       1. k1:...,k2:...   everywhere: all can open what k2 will seal
       2. k2:...,k1:...   everywhere: new texts are sealed under k2
@@ -51,11 +51,12 @@ def reseal_command(*, dry_run: bool, to_clear: bool, words: bool, batch: int) ->
       4. k2:...          everywhere; keep k1 as long as backups from before
     To go back:
       1. clear,k2:...    everywhere: new texts are stored in clear
-      2. carelane database reseal --to-clear
+      2. carelane database reseal --to-clear, until it says that nothing is left
 
     It may run beside everything else, be stopped, and be run again: what is done is passed over.
     It signs in as the database's owner, and needs CARELANE_HMAC_KEY. Ends with 1 while something is
-    left: messages on their way through the tiers, or texts under a key that is not given.
+    left: messages on their way through the tiers, texts that changed meanwhile, or texts under a
+    key that is not given.
     """
     from tqdm import tqdm  # every process that looks at the schema imports this module
 
@@ -74,7 +75,7 @@ def reseal_command(*, dry_run: bool, to_clear: bool, words: bool, batch: int) ->
         if done.changed and not dry_run:
             resealing.note(engine, _actor(), done)
     click.echo(_said(done, dry_run=dry_run))
-    sys.exit(1 if done.under_way or done.closed else 0)
+    sys.exit(1 if done.left else 0)
 
 
 def _check(settings: Settings, to_clear: bool) -> None:
@@ -101,9 +102,11 @@ def _said(done: Done, *, dry_run: bool) -> str:
     said = f"{done.changed:,} texts {'would be' if dry_run else 'were'} rewritten"
     if done.under_way:
         said += f"; {done.under_way:,} are on their way through the tiers: run it again later"
+    if done.passed_over:
+        said += f"; {done.passed_over:,} changed meanwhile: run it again"
     if done.closed:
         said += f"; {done.closed:,} do not open with the keys given: `carelane doctor` names theirs"
-    return said if done.under_way or done.closed else f"{said}; nothing is left"
+    return said if done.left else f"{said}; nothing is left"
 
 
 def _actor() -> str:

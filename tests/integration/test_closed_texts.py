@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from producer.intake import Intake
 from producer.intake_queue import IntakeQueue
 from producer.validation import Limits
-from shared.contracts import intake_dead_letter_queue_name, intake_queue_name
+from shared.contracts import Status, intake_dead_letter_queue_name, intake_queue_name
 from shared.queues import sqs_client
 from shared.settings import Settings
+from tests.dashboard_pages import Store
 from tests.integration.intake_parts import SOURCE, ChestPain, Portal, open_app, rows
 from tests.integration.intake_parts import new_key as api_key
 from tests.integration.test_sealed_text import (
     NEW,
     OLD,
     TEXT,
+    command,
     engine_of,
     hand_in,
     with_keys,
 )
+from tests.services import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -99,3 +103,22 @@ def test_who_asks_for_a_closed_message_over_fhir_is_told_that_it_is_kept_and_clo
     assert answer.json["resourceType"] == "OperationOutcome"
     assert "The message is kept" in answer.text
     assert "Retry-After" not in answer.headers
+
+
+def test_a_text_whose_message_went_on_between_look_and_lock_is_left_and_said(
+    settings: Settings, sealed: Settings, engine: Engine
+) -> None:
+    id_ = hand_in(settings, "busy")
+    Store(engine).status(id_, Status.NEEDS_REVIEW)
+    with ThreadPoolExecutor(1) as pool, engine.connect() as other:
+        run_again = text("UPDATE messages SET status = 'queued' WHERE id = :id")
+        other.execute(run_again, {"id": id_})
+        resealing = pool.submit(command, sealed, "reseal")
+        waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'held'"
+        eventually(lambda: rows(engine, waits), what="reseal waits for the message")
+        other.commit()
+        done = resealing.result()
+
+    assert done.exit_code == 1
+    assert "0 texts were rewritten; 1 changed meanwhile" in done.output
+    assert "nothing is left" not in done.output

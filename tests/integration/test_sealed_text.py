@@ -332,7 +332,7 @@ def test_texts_are_brought_under_the_new_key_and_back_into_clear(
         assert all(str(id_) in found for id_ in (clear, old))
         assert f"It says {CANARY}." in ada.get(f"/messages/{clear}").text
     (noted,) = rows(engine, "SELECT detail FROM audit_log WHERE action = 'texts_resealed'")
-    assert noted.detail == {"to": "new", "rows": 4, "under_way": 0, "closed": 0}
+    assert noted.detail == {"to": "new", "rows": 4, "under_way": 0, "passed_over": 0, "closed": 0}
 
     back = with_keys(settings, "clear", NEW)
     with pytest.raises(SettingsError, match="--to-clear"):
