@@ -1,9 +1,9 @@
 """`carelane export corrections`: what people decided, de-identified, as training data.
 
 Each row is a message whose current label is a person's, with its text masked; a text that
-de-identification cannot vouch for is left out and counted. The reasons that people typed stay
-here: they are free text too. How far people agree is told beside it, because a model cannot be
-better than the people it learns from agree with one another.
+de-identification cannot vouch for, or that no key given here opens, is left out and counted. The
+reasons that people typed stay here: they are free text too. How far people agree is told beside it,
+because a model cannot be better than the people it learns from agree with one another.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import click
 from sqlalchemy import Connection, RowMapping, text
 
 from shared.database import make_engine, transaction
 from shared.errors import DeidError
-from shared.sealed_columns import MESSAGE_TEXT, SealedText
+from shared.sealed_columns import MESSAGE_TEXT, TriedText, Unopened
 from shared.settings import Settings
 from workers.deid import Deidentifier
 
@@ -39,7 +39,7 @@ _DECIDED = text(
     ) was ON true
     ORDER BY now.id
     """
-).columns(text=SealedText(MESSAGE_TEXT))
+).columns(text=TriedText(MESSAGE_TEXT))
 
 #: The last word of each person on each message; decisions that were undone do not count.
 _OPINIONS = text(
@@ -54,6 +54,10 @@ _OPINIONS = text(
     ORDER BY l.message_id, l.author, l.id DESC
     """
 )
+
+
+#: Beside the reasons of de-identification: the text opens with no key given here.
+CLOSED: Final = "text_sealed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +83,11 @@ def agreement(opinions: Sequence[Mapping[str, Any]]) -> Agreement:
 
 
 def rows(connection: Connection, masker: Deidentifier, refused: Counter[str]) -> Iterator[str]:
-    """One JSON object a line; texts that cannot be masked are counted in `refused` by reason."""
+    """One JSON object a line; others are counted in `refused` by reason."""
     for number, row in enumerate(connection.execute(_DECIDED).mappings(), start=1):
+        if isinstance(row["text"], Unopened):
+            refused[CLOSED] += 1
+            continue
         try:
             masked = masker.mask(row["text"]).text
         except DeidError as error:
@@ -130,6 +137,12 @@ def corrections(output: TextIO) -> None:
         opinions = [dict(row) for row in connection.execute(_OPINIONS).mappings()]
     found = agreement(opinions)
     click.echo(f"{written} rows written", err=True)
+    if closed := refused.pop(CLOSED, 0):
+        click.echo(
+            f"{closed} left out: their texts open with no key given here; `carelane doctor` names "
+            "the keys",
+            err=True,
+        )
     for reason, count in refused.most_common():
         click.echo(f"{count} left out: de-identification refused them ({reason})", err=True)
     if found.pairs:

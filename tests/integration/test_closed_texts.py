@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import Engine, text
 
 from producer.intake import Intake
 from producer.intake_queue import IntakeQueue
 from producer.validation import Limits
-from shared.contracts import Status, intake_dead_letter_queue_name, intake_queue_name
+from shared.contracts import Status, Tier, intake_dead_letter_queue_name, intake_queue_name
 from shared.queues import sqs_client
 from shared.settings import Settings
+from shared.tables import audit_log
 from tests.dashboard_pages import Store
-from tests.integration.intake_parts import SOURCE, ChestPain, Portal, open_app, rows
+from tests.integration.intake_parts import SOURCE, ChestPain, Portal, change, open_app, rows
 from tests.integration.intake_parts import new_key as api_key
 from tests.integration.test_sealed_text import (
     NEW,
@@ -27,7 +32,9 @@ from tests.integration.test_sealed_text import (
     hand_in,
     with_keys,
 )
-from tests.services import eventually
+from tests.services import environment, eventually
+from training.corrections import export
+from workers.retention.cli import retention
 
 pytestmark = pytest.mark.integration
 
@@ -37,8 +44,8 @@ def sealed(settings: Settings) -> Settings:
     return with_keys(settings, NEW)
 
 
-def hand_in_under_a_lost_key(settings: Settings, external_id: str = "lost") -> str:
-    return str(hand_in(with_keys(settings, OLD), external_id))
+def hand_in_closed(settings: Settings, external_id: str = "lost") -> UUID:
+    return hand_in(with_keys(settings, OLD), external_id)
 
 
 def external_ids(engine: Engine) -> set[str]:
@@ -48,7 +55,7 @@ def external_ids(engine: Engine) -> set[str]:
 def test_a_repeat_of_a_closed_message_is_refused_alone_and_the_others_are_kept(
     settings: Settings, sealed: Settings, engine: Engine
 ) -> None:
-    hand_in_under_a_lost_key(settings)
+    hand_in_closed(settings)
     again, fresh = {"external_id": "lost", "text": TEXT}, {"external_id": "a", "text": "a rash"}
     with open_app(sealed) as app:
         portal = Portal(app, api_key(engine, settings))
@@ -65,7 +72,7 @@ def test_a_repeat_of_a_closed_message_is_refused_alone_and_the_others_are_kept(
 def test_a_letter_that_repeats_a_closed_message_does_not_hold_up_the_queue(
     queue_settings: Settings, engine: Engine
 ) -> None:
-    hand_in_under_a_lost_key(queue_settings)
+    hand_in_closed(queue_settings)
     sqs = sqs_client(queue_settings)
     name = intake_queue_name(queue_settings.queue_prefix)
     url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
@@ -93,7 +100,7 @@ def test_a_letter_that_repeats_a_closed_message_does_not_hold_up_the_queue(
 def test_who_asks_for_a_closed_message_over_fhir_is_told_that_it_is_kept_and_closed(
     settings: Settings, sealed: Settings, engine: Engine
 ) -> None:
-    id_ = hand_in_under_a_lost_key(settings)
+    id_ = hand_in_closed(settings)
     bearer = {"Authorization": f"Bearer {api_key(engine, settings)}"}
     with open_app(sealed) as app:
         answer = app.test_client().get(f"/fhir/Communication/{id_}", headers=bearer)
@@ -122,3 +129,45 @@ def test_a_text_whose_message_went_on_between_look_and_lock_is_left_and_said(
     assert done.exit_code == 1
     assert "0 texts were rewritten; 1 changed meanwhile" in done.output
     assert "nothing is left" not in done.output
+
+
+def test_an_export_leaves_closed_messages_in_place_and_takes_each_other_one_once(
+    settings: Settings, sealed: Settings, engine: Engine, tmp_path: Path
+) -> None:
+    ids = [hand_in(sealed, "before"), *(hand_in_closed(settings, f"lost-{n}") for n in range(3))]
+    ids.append(hand_in(sealed, "after"))
+    for days, id_ in zip(range(405, 400, -1), ids, strict=True):
+        Store(engine).status(id_, Status.DONE)
+        old = "UPDATE messages SET received_at = now() - :days * interval '1 day' WHERE id = :id"
+        change(engine, old, id=id_, days=days)
+    Store(engine).add(
+        audit_log, actor="x", action="signed_in", created_at=datetime(2020, 1, 1, tzinfo=UTC)
+    )
+    file = tmp_path / "kept.jsonl"
+    env = environment(sealed, CARELANE_KEEP_MESSAGES_DAYS="365", CARELANE_KEEP_AUDIT_DAYS="365")
+
+    done = [
+        CliRunner().invoke(retention, ["--export", str(file), "--batch", batch], env=env)
+        for batch in ("2", "5")
+    ]
+
+    assert [each.exit_code for each in done] == [0, 0], done[0].output
+    assert "messages: 2 removed, exported 2" in done[0].output
+    assert "audit: 1 removed" in done[0].output
+    assert all("messages: 3 stay" in each.output for each in done)
+    assert external_ids(engine) == {"lost-0", "lost-1", "lost-2"}
+    assert len(file.read_text().splitlines()) == 2
+
+
+def test_corrections_are_exported_without_the_closed_ones_and_that_is_said(
+    settings: Settings, sealed: Settings, engine: Engine
+) -> None:
+    for id_ in (hand_in_closed(settings), hand_in(sealed, "a")):
+        Store(engine).label(id_, tier=Tier.HUMAN, author="ada")
+
+    done = CliRunner().invoke(export, ["corrections"], env=environment(sealed))
+
+    assert done.exit_code == 0, done.output
+    assert [json.loads(line)["categories"] for line in done.stdout.splitlines()] == [["refill"]]
+    assert "1 rows written" in done.stderr
+    assert "1 left out: their texts open with no key given here" in done.stderr

@@ -72,6 +72,11 @@ def _remove(
                     bar.update(done.removed - bar.n)
             notes = "".join(f", {n.replace('_', ' ')} {c:,}" for n, c in done.noted.items())
             click.echo(f"{what.kind.name}: {done.removed:,} removed{notes}")
+            if done.unopened:
+                click.echo(
+                    f"{what.kind.name}: {done.unopened:,} stay: their texts open with no key given "
+                    "here, so they cannot be exported; `carelane doctor` names the keys"
+                )
 
 
 def _actor() -> str:

@@ -6,17 +6,21 @@ whatever ends it half-way, what was committed is gone and noted, and the rest is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine, RowMapping, insert, text
 
 from shared.database import transaction
-from shared.sealed_columns import MESSAGE_TEXT, TriedText
+from shared.sealed_columns import MESSAGE_TEXT, TriedText, Unopened
 from shared.settings import Settings
 from shared.tables import audit_log
+
+logger = logging.getLogger(__name__)
 
 #: So short that a page that wants one of the rows does not notice.
 BATCH: Final = 500
@@ -24,6 +28,8 @@ BATCH: Final = 500
 EXPORTED_BATCH: Final = 50
 
 ACTION: Final = "removed_by_age"
+
+_OLDEST: Final[Mapping[str, Any]] = {"after": "-infinity", "after_id": UUID(int=0)}
 
 #: Given the rows that are about to go, before they are; what it returns goes into the audit log.
 Keep = Callable[[Sequence[RowMapping]], dict[str, int]]
@@ -65,6 +71,7 @@ KINDS: Final = (
                    l.tier, l.model_version, l.prompt_version, l.taxonomy_version
             FROM messages m LEFT JOIN labels l ON l.id = m.current_label_id
             WHERE m.received_at < :before AND m.status = 'done'
+              AND (m.received_at, m.id) > (CAST(:after AS timestamptz), CAST(:after_id AS uuid))
             ORDER BY m.received_at, m.id LIMIT :most
             FOR UPDATE OF m SKIP LOCKED
         """,
@@ -121,6 +128,15 @@ class Done:
 
     removed: int = 0
     noted: dict[str, int] = field(default_factory=dict)
+    unopened: int = 0  # stay, for what cannot be read cannot be kept before it goes
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Batch:
+    removed: int
+    noted: Mapping[str, int] = field(default_factory=dict)
+    unopened: int = 0
+    place: Mapping[str, Any] | None = None  # where the next one begins; None: at the oldest
 
 
 def due(engine: Engine, settings: Settings, now: datetime | None = None) -> list[Due]:
@@ -154,36 +170,57 @@ def remove(
         StoreError: a batch failed; those before it are done.
     """
     done = Done()
+    place = _OLDEST
     while True:
         with transaction(engine) as connection:
-            removed, noted = _batch(connection, what, keep, batch)
-            if removed:
-                detail = {"what": what.kind.name, "rows": removed, **noted}
+            one = _batch(connection, what, keep, batch, place)
+            if one.removed:
+                detail = {"what": what.kind.name, "rows": one.removed, **one.noted}
                 detail["before"] = what.before.isoformat(timespec="seconds")
                 _note(connection, actor, detail)
-        if not removed:
+        if not (one.removed or one.unopened):
             return
-        done.removed += removed
-        for name, count in noted.items():
+        place = one.place or place
+        done.removed += one.removed
+        done.unopened += one.unopened
+        for name, count in one.noted.items():
             done.noted[name] = done.noted.get(name, 0) + count
         yield done
 
 
 def _batch(
-    connection: Connection, what: Due, keep: Keep | None, most: int
-) -> tuple[int, dict[str, int]]:
+    connection: Connection, what: Due, keep: Keep | None, most: int, place: Mapping[str, Any]
+) -> _Batch:
     parameters: dict[str, Any] = {"before": what.before, "most": most}
-    noted: dict[str, int] = {}
     if what.kind.take is not None:
-        # Without a file to write to nobody needs the keys.
-        take = text(what.kind.take).columns(text=TriedText(MESSAGE_TEXT))
-        rows = connection.execute(take, parameters).mappings().all()
-        noted = keep(rows) if keep and rows else {}
-        parameters = {"ids": [str(row["id"]) for row in rows]}
+        return _looked_at(connection, what.kind, {**parameters, **place}, keep)
     removed = connection.execute(text(what.kind.remove), parameters)
     if what.kind.name == "audit":
-        return int(removed.scalar_one()), noted
-    return len(removed.all()), noted
+        return _Batch(removed=int(removed.scalar_one()))
+    return _Batch(removed=len(removed.all()))
+
+
+def _looked_at(
+    connection: Connection, kind: Kind, parameters: Mapping[str, Any], keep: Keep | None
+) -> _Batch:
+    take = text(kind.take or "").columns(text=TriedText(MESSAGE_TEXT))
+    rows = connection.execute(take, parameters).mappings().all()
+    if not rows:
+        return _Batch(removed=0)
+    # Without a file to write to nobody needs the keys.
+    closed = {row["id"] for row in rows if keep and isinstance(row["text"], Unopened)}
+    for id_ in sorted(closed):
+        logger.warning("not removed: its text cannot be opened", extra={"message_id": id_})
+    go = [row for row in rows if row["id"] not in closed]
+    noted = keep(go) if keep and go else {}
+    removed = connection.execute(text(kind.remove), {"ids": [str(row["id"]) for row in go]})
+    last = rows[-1]
+    return _Batch(
+        removed=len(removed.all()),
+        noted=noted,
+        unopened=len(closed),
+        place={"after": last["received_at"], "after_id": last["id"]},
+    )
 
 
 def _note(connection: Connection, actor: str, detail: dict[str, Any]) -> None:
