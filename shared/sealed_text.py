@@ -23,13 +23,17 @@ if TYPE_CHECKING:
 
 #: In place of the first key: new texts are stored in clear, sealed ones are still opened.
 CLEAR: Final = "clear"
-#: What every sealed text begins with. The schema's trigger and the reports ask for it too.
+#: What every sealed text begins with. The schema's trigger asks for it too.
 SEALED: Final = "sealed:1:"
+#: A sealed text, or its beginning: what a patient wrote in clear after the mark names no key. In
+#: words that Python and Postgres read alike.
+SEALED_PATTERN: Final = "^sealed:1:([a-z0-9][a-z0-9_-]{0,31}):[A-Za-z0-9+/]+=*$"
 
 _MARK: Final = "sealed:"
 #: Before a text in clear that itself begins with the mark.
 _LITERALLY: Final = "sealed:0:"
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_SEALED: Final = re.compile(SEALED_PATTERN)
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 
@@ -107,10 +111,9 @@ def _opened(cipher: AESGCM, sealed: str, column: str, key_id: str) -> str:
 
 
 def key_of(stored: str) -> str | None:
-    """The id of the key under which a stored text is sealed; None for one in clear."""
-    if not stored.startswith(SEALED):
-        return None
-    return stored.removeprefix(SEALED).partition(":")[0]
+    """The id of the key under which a stored text, or its beginning, is sealed; None in clear."""
+    found = _SEALED.fullmatch(stored)
+    return found[1] if found else None
 
 
 def read_keys(value: str) -> tuple[str | None, dict[str, bytes]]:

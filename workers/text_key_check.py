@@ -14,7 +14,7 @@ from sqlalchemy import text
 from shared.database import make_engine, transaction
 from shared.errors import SettingsError, StoreUnavailable
 from shared.sealed_columns import sealing
-from shared.sealed_text import SEALED, key_of
+from shared.sealed_text import SEALED_PATTERN, key_of
 from shared.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ _NEWEST: Final = text(
     SELECT head FROM (
         SELECT left(text, 64) AS head, received_at, id FROM messages
         ORDER BY received_at DESC, id DESC LIMIT 100
-    ) AS last WHERE starts_with(head, :sealed) ORDER BY received_at DESC, id DESC LIMIT 1
+    ) AS last WHERE head ~ :sealed ORDER BY received_at DESC, id DESC LIMIT 1
     """
 )
 
@@ -39,7 +39,7 @@ def check_text_keys(settings: Settings, kind: str) -> None:
     engine = make_engine(settings, f"carelane-{kind} start", pool_size=1)
     try:
         with transaction(engine) as connection:
-            head = connection.execute(_NEWEST, {"sealed": SEALED}).scalar_one_or_none()
+            head = connection.execute(_NEWEST, {"sealed": SEALED_PATTERN}).scalar_one_or_none()
     except StoreUnavailable as error:
         # A worker may start before its database; what it cannot open then, it leaves alone.
         logger.warning("text keys not checked", extra={"reason": str(error)})

@@ -21,6 +21,7 @@ from dashboard.text_view import pieces
 from shared.contracts import Explain
 from shared.database import transaction
 from shared.notify import notify_messages
+from shared.sealed_columns import Unopened
 from shared.tables import messages
 
 blueprint = Blueprint("message", __name__)
@@ -54,13 +55,16 @@ def show(message_id: UUID) -> str:
         )
         staff = queries.staff(connection)
     line = line_of(found, shared.taxonomy)
+    closed = isinstance(found["text"], Unopened)
     words = explained.get(Explain.WORDS)
+    if closed and words is not None and words.standing is Standing.READY:
+        words = None  # they are places in a text that is not shown
     carried = explanations.carried(words)
     return render_template(
         "message.html",
         line=line,
         message=found,
-        pieces=pieces(found["text"], line.flags, carried),
+        pieces=pieces(found["text"], () if closed else line.flags, carried),
         carried={each.of for each in carried},
         words=words,
         rationale=explained.get(Explain.RATIONALE),

@@ -17,9 +17,10 @@ from producer.intake import Intake
 from producer.intake_queue import IntakeQueue
 from producer.validation import Limits
 from shared.contracts import Status, Tier, intake_dead_letter_queue_name, intake_queue_name
+from shared.errors import SettingsError
 from shared.queues import sqs_client
 from shared.settings import Settings
-from shared.tables import audit_log
+from shared.tables import audit_log, explanations
 from tests.dashboard_pages import Store
 from tests.integration.intake_parts import SOURCE, ChestPain, Portal, change, open_app, rows
 from tests.integration.intake_parts import new_key as api_key
@@ -30,11 +31,15 @@ from tests.integration.test_sealed_text import (
     command,
     engine_of,
     hand_in,
+    somebody,
     with_keys,
 )
 from tests.services import environment, eventually
 from training.corrections import export
+from workers.doctor import examine
+from workers.doctor.finding import Health
 from workers.retention.cli import retention
+from workers.text_key_check import check_text_keys
 
 pytestmark = pytest.mark.integration
 
@@ -171,3 +176,55 @@ def test_corrections_are_exported_without_the_closed_ones_and_that_is_said(
     assert [json.loads(line)["categories"] for line in done.stdout.splitlines()] == [["refill"]]
     assert "1 rows written" in done.stderr
     assert "1 left out: their texts open with no key given here" in done.stderr
+
+
+def test_a_text_in_clear_that_looks_sealed_is_no_key_to_the_doctor_or_to_a_worker(
+    settings: Settings, sealed: Settings, engine: Engine
+) -> None:
+    hand_in(sealed, "before")
+    id_ = hand_in(settings, "clear")
+    change(engine, "UPDATE messages SET text = 'sealed:1: my chest hurts' WHERE id = :id", id=id_)
+
+    said = [each.what for each in examine(environment(sealed), quick=True) if each.area == "texts"]
+
+    assert "1 lie in clear" in said[0]
+    assert "chest" not in "".join(said)
+    check_text_keys(sealed, "fast")
+    with pytest.raises(SettingsError, match="'new'"):
+        check_text_keys(settings, "fast")
+
+
+def test_the_page_of_a_closed_message_marks_nothing_in_what_stands_for_its_text(
+    settings: Settings, sealed: Settings, engine: Engine
+) -> None:
+    lost = with_keys(settings, OLD)
+    with engine_of(lost) as ours:
+        flag = {"rule": "pain", "title": "Pain", "urgency": "urgent", "start": 1, "end": 9}
+        id_ = Store(ours).message(TEXT, flags=[flag])
+    label_id = Store(engine).label(id_)
+    result = {"category": "refill", "urgency": "routine", "words": [[11, 20, 1.0, 0.0]]}
+    about = {"message_id": id_, "kind": "words", "label_id": label_id, "asked_by": "ada"}
+    Store(engine).add(explanations, **about, outcome="ok", result=result, model_version="m")
+
+    with somebody(lost) as ada:
+        there = ada.get(f"/messages/{id_}").text
+    with somebody(sealed, "bob") as bob:
+        closed = bob.get(f"/messages/{id_}").text
+
+    assert there.count("<mark") >= 3  # the flag's words, those that carried, and what marks mean
+    assert "carried-category" in there
+    assert "cannot be shown here" in closed
+    assert "<mark" not in closed
+    assert "No few words alone" not in closed
+
+
+def test_the_doctor_says_what_it_could_not_look_at(settings: Settings, engine: Engine) -> None:
+    change(engine, "ALTER TABLE llm_exchanges RENAME TO gone")
+    try:
+        found = list(examine(environment(with_keys(settings, NEW)), quick=True))
+    finally:
+        change(engine, "ALTER TABLE gone RENAME TO llm_exchanges")
+
+    (said,) = [each for each in found if "not looked at" in each.what]
+    assert said.health is Health.WARNING
+    assert "llm_exchanges" in said.what

@@ -46,6 +46,18 @@ def test_a_row_from_before_there_were_keys_is_read_as_it_stands() -> None:
     assert keys(NEW).open("sealed: with a kiss", COLUMN) == "sealed: with a kiss"
 
 
+@pytest.mark.parametrize(
+    "text", ["sealed:1: my chest hurts", "sealed:1:new: my chest hurts", "sealed:1:My:AAAA"]
+)
+def test_a_row_in_clear_that_looks_sealed_names_no_key_and_quotes_nobody(text: str) -> None:
+    assert key_of(text) is None
+    assert keys(NEW).open(text, COLUMN) == text
+
+
+def test_a_long_text_in_clear_after_the_mark_is_looked_at_once() -> None:
+    assert key_of(f"{SEALED}new:{'A' * 200_000}!") is None
+
+
 def test_the_first_key_seals_and_every_key_opens() -> None:
     stored = keys(OLD).seal("my rash", COLUMN)
 
@@ -74,7 +86,7 @@ def test_a_text_that_was_changed_does_not_open(data: st.DataObject) -> None:
         keys(NEW).open(f"{head}:{base64.b64encode(raw).decode()}", COLUMN)
 
 
-@given(st.text(max_size=40))
+@given(st.text("abcXYZ019+/", min_size=1, max_size=60))
 def test_what_is_no_sealed_text_though_it_says_so_is_refused_in_words(rest: str) -> None:
     with pytest.raises(SealedTextError):
         keys(NEW).open(f"{SEALED}new:{rest}", COLUMN)

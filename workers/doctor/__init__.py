@@ -14,7 +14,7 @@ import click
 
 from shared.errors import CarelaneError, SettingsError, StoreError
 from shared.settings import Settings
-from workers.doctor.finding import Finding, Health, problem
+from workers.doctor.finding import Finding, Health, problem, warning
 
 _MARKS = {Health.OK: "ok     ", Health.WARNING: "warning", Health.PROBLEM: "PROBLEM"}
 
@@ -84,7 +84,11 @@ def _database(settings: Settings) -> Iterator[Finding]:
         theirs = stores.database_time(engine)
         yield from surroundings.check_clock({"Postgres": theirs}, datetime.now(UTC))
         yield from texts.check_texts(engine)
-    except StoreError:
-        pass  # said already
+    except StoreError as error:
+        yield warning(
+            "database",
+            f"clock and texts were not looked at to the end: {error}",
+            "Mend what is said of the database, or sign in as its owner, and ask again.",
+        )
     finally:
         engine.dispose()

@@ -10,14 +10,14 @@ from sqlalchemy import Engine, text
 from shared.database import transaction
 from shared.errors import StoreOverloaded
 from shared.sealed_columns import sealing
-from shared.sealed_text import SEALED
+from shared.sealed_text import SEALED, SEALED_PATTERN
 from workers.doctor.finding import Finding, ok, problem, warning
 
 _TEXTS: Final = "texts"
 #: A large table is not read through while somebody waits; `reseal --dry-run` is not in a hurry.
 _LONGEST_S: Final = 10
 
-_KEY: Final = "CASE WHEN starts_with({0}, :sealed) THEN split_part(left({0}, 64), ':', 3) END"
+_KEY: Final = "CASE WHEN starts_with({0}, :mark) THEN substring(left({0}, 64) FROM :sealed) END"
 _ALL: Final = text(
     f"""
     SELECT key, count(*) AS texts FROM (
@@ -46,7 +46,8 @@ def check_texts(engine: Engine) -> Iterator[Finding]:
         with transaction(engine) as connection:
             connection.execute(text(f"SET LOCAL statement_timeout = '{_LONGEST_S}s'"))
             look = _ALL if keys.ids else _NEWEST
-            counted = {row.key: row.texts for row in connection.execute(look, {"sealed": SEALED})}
+            found = connection.execute(look, {"mark": SEALED, "sealed": SEALED_PATTERN})
+            counted = {row.key: row.texts for row in found}
     except StoreOverloaded:
         yield warning(
             _TEXTS,
