@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,14 +18,16 @@ from producer.intake import Intake
 from producer.intake_queue import IntakeQueue
 from producer.validation import Limits
 from shared.contracts import Status, Tier, intake_dead_letter_queue_name, intake_queue_name
+from shared.database import transaction
 from shared.errors import SettingsError
 from shared.queues import sqs_client
 from shared.settings import Settings
-from shared.tables import audit_log, explanations
+from shared.tables import audit_log, explanations, label_checks
 from tests.dashboard_pages import Store
 from tests.integration.intake_parts import SOURCE, ChestPain, Portal, change, open_app, rows
 from tests.integration.intake_parts import new_key as api_key
 from tests.integration.test_sealed_text import (
+    CANARY,
     NEW,
     OLD,
     TEXT,
@@ -36,8 +39,12 @@ from tests.integration.test_sealed_text import (
 )
 from tests.services import environment, eventually
 from training.corrections import export
+from workers import fences
+from workers.checks import Checker
+from workers.deid import Deidentifier
 from workers.doctor import examine
 from workers.doctor.finding import Health
+from workers.llm_tier.tier import Request
 from workers.retention.cli import retention
 from workers.text_key_check import check_text_keys
 
@@ -228,3 +235,49 @@ def test_the_doctor_says_what_it_could_not_look_at(settings: Settings, engine: E
     (said,) = [each for each in found if "not looked at" in each.what]
     assert said.health is Health.WARNING
     assert "llm_exchanges" in said.what
+
+
+class Listens:
+    """A batcher that answers nothing."""
+
+    idle = True
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def ask(self, request: Request) -> None:
+        self.asked += [each.text for each in request.questions]
+
+
+def test_a_check_of_a_closed_message_is_dropped_and_the_others_are_asked_about(
+    settings: Settings, sealed: Settings, engine: Engine
+) -> None:
+    closed, ours = hand_in_closed(settings), hand_in(sealed, "a")
+    for id_ in (closed, ours):
+        said = {"category": "refill", "urgency": "routine", "model_version": "m"}
+        Store(engine).add(label_checks, message_id=id_, **said)
+    batcher: Any = Listens()
+
+    with engine_of(sealed) as connected:
+        masker = Deidentifier.load(settings.deid_bundle_path, 2_000)
+        Checker(connected, batcher, masker).round()
+
+    (asked,) = batcher.asked
+    assert CANARY in asked
+    assert [row.message_id for row in rows(engine, "SELECT message_id FROM label_checks")] == [ours]
+
+
+def test_no_fence_is_left_around_a_closed_message(
+    settings: Settings, sealed: Settings, engine: Engine
+) -> None:
+    ids = []
+    for each in (with_keys(settings, OLD), sealed):
+        with engine_of(each) as theirs:
+            flag = {"rule": "r", "title": "t", "urgency": "urgent", "start": 0, "end": 1}
+            ids.append(Store(theirs).message(TEXT, flags=[flag]))
+
+    with engine_of(sealed) as connected, transaction(connected) as connection:
+        taken = fences.take(connection, ids, "me", 60)
+
+    assert taken == {ids[1]: TEXT}
+    assert [row.message_id for row in rows(engine, "SELECT * FROM speculations")] == [ids[1]]

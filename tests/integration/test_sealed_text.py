@@ -40,7 +40,7 @@ from workers.carrying_words import answerer
 from workers.composition import fast_runtime
 from workers.doctor import examine
 from workers.doctor.finding import Health
-from workers.explainer import Explainer, Quiet
+from workers.explainer import Explainer, Explanation, Quiet
 from workers.retention.cli import retention
 from workers.text_key_check import check_text_keys
 from workers.triage import run_fast_chunk
@@ -136,6 +136,11 @@ def test_what_a_patient_wrote_is_nowhere_in_clear_and_is_labelled_shown_and_foun
         about = {"message_id": id_, "outcome": "ok"}
         asked = {"sent": f"My {CANARY} fingers", "answered": f'{{"l": "{CANARY}"}}'}
         Store(ours).add(llm_exchanges, **about, **asked, purpose="label")
+        label_id = rows(ours, "SELECT id FROM labels")[0].id
+        about = {"message_id": id_, "kind": "rationale", "label_id": label_id}
+        Store(ours).add(explanations, **about, asked_by="ada")
+        why = Explanation(model_version="m", result={"text": f"It says {CANARY}, at length."})
+        assert Explainer(sealed, ours, Explain.RATIONALE, lambda _: why).round()
 
     with somebody(sealed) as ada:
         page = ada.get(f"/messages/{id_}").text
@@ -148,6 +153,7 @@ def test_what_a_patient_wrote_is_nowhere_in_clear_and_is_labelled_shown_and_foun
 
     assert status(engine, id_) == "labelled"
     assert page.count(CANARY) >= 3
+    assert f"It says {CANARY}, at length." in page
     assert CANARY in listed
     assert "whole words" in listed
     assert {words for (_, words), hit in found.items() if hit} == {CANARY.upper(), "fingers+clinic"}
