@@ -48,6 +48,9 @@ class _Open:
     def admit(self, tokens: int, longest_wait_s: float) -> float:  # noqa: ARG002
         return 0.0
 
+    def withdrawn(self) -> None:
+        """Nothing to do."""
+
     def succeeded(self) -> None:
         """Nothing to close."""
 

@@ -68,6 +68,20 @@ def test_after_the_pause_one_call_may_try_and_its_success_opens_the_gate(engine:
     assert [_turned_away(gate), _turned_away(gate)] == [None, None]
 
 
+def test_a_try_that_is_not_made_after_all_is_left_to_another_call(engine: Engine) -> None:
+    gate, other = Gate(engine, Limits()), Gate(engine, Limits())
+    for _ in range(5):
+        gate.failed(DOWN)
+    _let_pause_end(engine)
+    assert [_turned_away(gate), _turned_away(other)] == [None, "breaker_open"]
+
+    other.withdrawn()
+    assert _turned_away(other) == "breaker_open"
+    gate.withdrawn()
+
+    assert [_turned_away(other), _turned_away(gate)] == [None, "breaker_open"]
+
+
 def test_a_wrong_key_closes_the_gate_at_once_with_one_alert(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from shared.errors import LanguageModelUnavailable, LanguageModelUnwanted
+from shared.errors import (
+    LanguageModelBadAnswer,
+    LanguageModelUnavailable,
+    LanguageModelUnwanted,
+)
 from workers.llm_tier.chat import ChatReply, ChatRequest, OnText, Usage
 from workers.llm_tier.hedge import HedgedModel, Latencies
 from workers.patience import SystemClock
@@ -131,7 +135,32 @@ def test_a_request_whose_caller_leaves_stops_reading_and_is_not_charged_as_a_los
         model.ask(REQUEST, timeout_s=10.0, on_text=leaves)
 
     assert ended.wait(10)
+    for thread in threading.enumerate():
+        if thread.name == "llm-request":
+            thread.join(10)
     assert charged == []
+
+
+def test_a_request_whose_answer_is_bad_is_read_to_its_end() -> None:
+    heard, read = threading.Event(), threading.Event()
+
+    def goes_on(on_text: OnText) -> ChatReply:
+        on_text("bad")
+        assert heard.wait(10)
+        on_text("more")
+        read.set()
+        return ChatReply(text="badmore", usage=Usage(), model="m")
+
+    def finds_it_bad(piece: str) -> None:
+        raise LanguageModelBadAnswer("schema", piece)
+
+    model = HedgedModel(StepModel([goes_on]), SystemClock(), _latencies(), lambda *_: None)
+
+    with pytest.raises(LanguageModelBadAnswer):
+        model.ask(REQUEST, timeout_s=10.0, on_text=finds_it_bad)
+    heard.set()
+
+    assert read.wait(10)
 
 
 def test_no_more_than_the_share_of_calls_is_hedged() -> None:

@@ -77,11 +77,15 @@ class OpenGate:
 
     closed: LanguageModelUnavailable | None = None
     failures: list[str] = field(default_factory=list)
+    wait_s: float = 0.0
 
     def admit(self, tokens: int, longest_wait_s: float) -> float:  # noqa: ARG002
         if self.closed:
             raise self.closed
-        return 0.0
+        return self.wait_s
+
+    def withdrawn(self) -> None:
+        self.failures.append("withdrawn")
 
     def succeeded(self) -> None:
         self.failures.append("ok")
@@ -106,12 +110,14 @@ class Bench:
         alone: bool = False,
         ours: bool = True,
         lost_at_call: bool = False,
+        lost_after_s: float = 1e9,
         break_off: bool = False,
     ) -> list[Result]:
         """The last result heard of for each text."""
 
         def still_ours() -> bool:
-            return ours and not (lost_at_call and self.model.asked)
+            in_time = self.clock.at_s < lost_after_s
+            return ours and in_time and not (lost_at_call and self.model.asked)
 
         heard: dict[int, Result] = {}
         self.tier.ask(
@@ -265,6 +271,18 @@ def test_nothing_is_paid_for_a_claim_that_was_lost() -> None:
     assert isinstance(results[0], LanguageModelUnavailable)
     assert bench.model.asked == []
     assert exchange_of("label", "one", results[0], days=1) is None  # no page says it was sent
+
+
+def test_a_claim_lost_while_its_call_waits_for_the_rate_limit_is_not_paid_for() -> None:
+    bench = make()
+    bench.gate.wait_s = 20.0
+
+    results = bench.ask("one", lost_after_s=10.0)
+
+    assert isinstance(results[0], LanguageModelUnavailable)
+    assert results[0].reason == "not_asked_in_time"
+    assert (bench.model.asked, bench.calls.started) == ([], 0)
+    assert bench.gate.failures == ["withdrawn"]
 
 
 def test_long_texts_and_doubtful_ones_get_prompts_of_their_own() -> None:

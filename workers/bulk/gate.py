@@ -59,6 +59,9 @@ class RunGate:
         self._requests_until, self._tokens_until = requests, used
         return wait_s
 
+    def withdrawn(self) -> None:
+        """The call is not made after all; nobody waits for what it would have found out."""
+
     def succeeded(self) -> None:
         """A call was answered: the breaker closes."""
         with self._lock:

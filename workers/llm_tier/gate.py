@@ -92,6 +92,7 @@ class Gate:
         self._limits = limits
         self._name = name
         self._probe_s = probe_s  # a probe that has not come back after this counts as failed
+        self._probe_until: datetime | None = None  # what this process's last probe wrote
 
     def admit(self, tokens: int, longest_wait_s: float) -> float:
         """Let one call of about so many tokens pass; returns the seconds to wait before it.
@@ -125,7 +126,20 @@ class Gate:
                 )
             if values:
                 self._set(connection, values)
+        self._probe_until = values.get("open_until", self._probe_until)
         return wait_s
+
+    def withdrawn(self) -> None:
+        """The call that was let pass is not made after all: if it was to try, another may."""
+        if self._probe_until is None:
+            return
+        with transaction(self._engine) as connection:
+            connection.execute(
+                update(llm_gate)
+                .where(llm_gate.c.name == self._name, llm_gate.c.open_until == self._probe_until)
+                .values(open_until=func.clock_timestamp())
+            )
+        self._probe_until = None
 
     def succeeded(self) -> None:
         """A call was answered: the breaker closes."""

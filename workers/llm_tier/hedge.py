@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.errors import LanguageModelError
+from shared.errors import LanguageModelError, LanguageModelUnwanted
 from workers.llm_tier.chat import ChatModel, ChatReply, ChatRequest, OnText, Usage, estimated_tokens
 from workers.seams import Clock
 
@@ -133,7 +133,7 @@ class _Race:
                 hedged = True  # it has begun
                 try:
                     on_text(what)
-                except BaseException:
+                except LanguageModelUnwanted:
                     self._over = True
                     raise
             elif isinstance(what, ChatReply):

@@ -42,6 +42,10 @@ class Admission(Protocol):
         """Seconds to wait before the call; raises LanguageModelUnavailable to turn it away."""
         ...
 
+    def withdrawn(self) -> None:
+        """The call that was let pass is not made after all."""
+        ...
+
     def succeeded(self) -> None:
         """A call was answered."""
         ...
@@ -165,12 +169,14 @@ class _Run:
         while left:
             left_s = self._until_s - tier.clock.monotonic_s()
             if left_s <= 1 or not self._still_ours():
-                reason = OUT_OF_TIME if self._sent.issuperset(left) else NOT_ASKED
-                raise LanguageModelUnavailable(reason, "the lease ended before an answer")
+                raise self._too_late(left)
             tried += 1
             try:
                 call = Call(tier, left, self._on_result, self._wanted)
                 tier.clock.sleep(tier.gate.admit(call.tokens, left_s - 1))
+                if not self._still_ours():
+                    tier.gate.withdrawn()
+                    raise self._too_late(left)
                 self._sent.update(left)
                 call.run(min(tier.timeout_s, self._until_s - tier.clock.monotonic_s()))
             except LanguageModelError as error:
@@ -184,3 +190,7 @@ class _Run:
                     extra={"reason": error.reason, "tried": tried, "pause_s": round(pause_s, 2)},
                 )
                 tier.clock.sleep(pause_s)
+
+    def _too_late(self, left: Mapping[int, str]) -> LanguageModelUnavailable:
+        reason = OUT_OF_TIME if self._sent.issuperset(left) else NOT_ASKED
+        return LanguageModelUnavailable(reason, "the lease ended before an answer")
