@@ -136,14 +136,16 @@ def build_llm(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
     )
     process = ProcessName.of_pid(os.getpid())
     budget_s = settings.llm_timeout_s * 3
+    heartbeat = Heartbeat(engine, extender(settings, queue_urls), settings.llm_lease_s)
     speculator = Speculator(
         engine=engine,
         process=process,
         clock=clock,
         batcher=batcher,
         masker=masker,
-        # The other half of the deliveries stays for what the fast tier has passed on.
-        slots=threading.BoundedSemaphore(max(1, settings.llm_concurrency // 2)),
+        heartbeat=heartbeat,
+        # The other half of the deliveries stays for what the fast tier has passed on: of one, all.
+        slots=threading.BoundedSemaphore(settings.llm_concurrency // 2),
         fence_s=settings.llm_lease_s,
         budget_s=budget_s,
     )
@@ -151,7 +153,7 @@ def build_llm(settings: Settings, queue_urls: Mapping[Lane, str]) -> Runtime:
         tier=tier,
         batcher=batcher,
         masker=masker,
-        heartbeat=Heartbeat(engine, extender(settings, queue_urls), settings.llm_lease_s),
+        heartbeat=heartbeat,
         cache=label_cache(settings, engine, clock, taxonomy, prompt),
         budget_s=budget_s,
         speculator=speculator if settings.llm_speculate else None,

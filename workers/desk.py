@@ -28,7 +28,7 @@ from workers.heartbeat import Held
 from workers.label_cache import label_of
 from workers.llm_tier.call import Answered, Result
 from workers.llm_tier.gate import BREAKER_OPEN, OVER_BUDGET, RATE_LIMIT
-from workers.llm_tier.sheet import INSTRUCTIONS, label_of_answer, prepare
+from workers.llm_tier.sheet import INSTRUCTIONS, Sheet, label_of_answer, prepare
 from workers.llm_tier.tier import Question, Request
 from workers.patience import Patience
 from workers.runtime import Runtime
@@ -82,8 +82,10 @@ class Desk:
 
     def _sheet(self, row: Claimed) -> RowSheet | None:
         """Make a row ready; None when it went to a person."""
-        with logs.about(row.id), self._runtime.at(row.id):
-            sheet = prepare(row.text, self._lane.masker)
+        sheet: Sheet | str | None = self._lane.sheets.get(row.id)
+        if sheet is None:
+            with logs.about(row.id), self._runtime.at(row.id):
+                sheet = prepare(row.text, self._lane.masker)
         if isinstance(sheet, str):
             self._to_person(row, sheet)
             return None

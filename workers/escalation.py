@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from shared.contracts import Status
-from shared.errors import StoreError
+from shared.errors import StoreError, StoreUnavailable
 from workers.chunk import Claim, Claims, Delivery, HeldElsewhere
 from workers.desk import Desk
 from workers.heartbeat import Heartbeat
 from workers.label_cache import LabelCache
 from workers.llm_tier.batcher import Asks
+from workers.llm_tier.sheet import Sheet
 from workers.llm_tier.tier import LlmTier
 from workers.runtime import Runtime
 from workers.seams import Masker
@@ -37,6 +38,7 @@ class LlmLane:
     cache: LabelCache
     budget_s: float  # calls for one claim start within this time
     speculator: Speculator | None = None  # with CARELANE_LLM_SPECULATE
+    sheets: Mapping[UUID, Sheet] = field(default_factory=dict)  # what was made ready already
 
 
 def run_llm_chunk(ids: Sequence[UUID], runtime: Runtime, delivery: Delivery) -> None:
@@ -64,17 +66,17 @@ def _beside_speculation(
 ) -> None:
     """Ask ahead about what the fast tier has yet to decide, and settle the others meanwhile."""
 
-    def settle(passed_on: Sequence[UUID], answers: Asks) -> None:
-        _settle_escalated(passed_on, runtime, delivery, replace(lane, batcher=answers))
+    def settle(passed_on: Mapping[UUID, Sheet], answers: Asks) -> None:
+        with_answers = replace(lane, batcher=answers, sheets=passed_on)
+        _settle_escalated(list(passed_on), runtime, delivery, with_answers)
 
     ours: Speculation | None = None
     try:
-        ours = speculator.begin(ids, settle)
+        ours = speculator.begin(ids, delivery, settle)
     except StoreError as error:
         logger.warning("nothing asked ahead", extra={"reason": str(error)})
     try:
-        patience = runtime.patience(runtime.settings.llm_lease_s * 0.7)
-        fenced = patience.call(lambda: speculator.fenced(ids))
+        fenced = _fenced(ids, runtime, speculator)
         _settle_escalated([id_ for id_ in ids if id_ not in fenced], runtime, delivery, lane)
     finally:
         if ours is not None:
@@ -82,6 +84,22 @@ def _beside_speculation(
     theirs = sum(ours is None or owner != ours.owner for owner in fenced.values())
     if theirs:
         raise HeldElsewhere(f"{theirs} of these messages are asked about ahead by another delivery")
+
+
+def _fenced(ids: Sequence[UUID], runtime: Runtime, speculator: Speculator) -> dict[UUID, str]:
+    patience = runtime.patience(runtime.settings.llm_lease_s * 0.7)
+    try:
+        return patience.call(lambda: speculator.fenced(ids))
+    except StoreUnavailable:
+        raise
+    except StoreError as error:
+        # Without the table, or a right to it, nobody has put up a fence.
+        logger.error(
+            "asking ahead is off: the table speculations cannot be used; run `carelane migrate`, "
+            "and deploy/postgres/roles.sql where roles are used",
+            extra={"reason": str(error)},
+        )
+        return {}
 
 
 def _settle_escalated(

@@ -12,12 +12,12 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, literal, select, type_coerce
+from sqlalchemy import Connection, delete, exists, func, literal, select, type_coerce, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from shared.contracts import Status
+from shared.contracts import Order, Status, Tier
 from shared.sealed_columns import MESSAGE_TEXT, TriedText, Unopened
-from shared.tables import messages, speculations
+from shared.tables import messages, speculations, worker_orders
 
 #: By then the message has long been settled or given up.
 _FORGET_AFTER: Final = timedelta(days=1)
@@ -25,12 +25,15 @@ _FORGET_AFTER: Final = timedelta(days=1)
 
 def take(connection: Connection, ids: Sequence[UUID], owner: str, for_s: float) -> dict[UUID, str]:
     """Fence those of `ids` that are red-flagged and still the fast tier's; returns their texts."""
-    m, s = messages.c, speculations.c
+    m, s, o = messages.c, speculations.c, worker_orders.c
     connection.execute(delete(speculations).where(s.until < func.now() - _FORGET_AFTER))
     eligible = select(m.id, literal(owner), func.now() + timedelta(seconds=for_s))
     eligible = eligible.where(
         m.id.in_(ids), m.status == Status.QUEUED, m.red_flags != type_coerce([], JSONB)
     )
+    # A paused fast tier decides nothing in time. In order, or two deliveries wait for each other.
+    paused = exists().where(o.target == Tier.FAST, o.wanted == Order.PAUSED)
+    eligible = eligible.where(~paused).order_by(m.id)
     taken = connection.execute(
         insert(speculations)
         .from_select(["message_id", "owner", "until"], eligible)
@@ -58,8 +61,22 @@ def standing(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, str]:
     return {row.message_id: row.owner for row in rows}
 
 
+def extend(connection: Connection, owner: str, for_s: float) -> list[UUID]:
+    """Prolong this owner's fences; returns what they are around."""
+    s = speculations.c
+    rows = connection.execute(
+        update(speculations)
+        .where(s.owner == owner)
+        .values(until=func.now() + timedelta(seconds=for_s))
+        .returning(s.message_id)
+    )
+    return [row.message_id for row in rows]
+
+
 def remove(connection: Connection, owner: str, ids: Sequence[UUID]) -> None:
     """Take away this owner's fences."""
+    if not ids:
+        return
     s = speculations.c
     connection.execute(delete(speculations).where(s.owner == owner, s.message_id.in_(ids)))
 

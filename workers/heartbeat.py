@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from uuid import UUID
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from shared.database import transaction
 from shared.errors import CarelaneError
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 #: Prolongs a delivery's invisibility by so many seconds from now.
 ExtendDelivery = Callable[[Delivery, int], None]
+#: Prolongs what an owner holds by so many seconds from now; returns what it still holds.
+Extend = Callable[[Connection, str, float], Sequence[UUID]]
 
 
 @dataclass
@@ -32,6 +35,7 @@ class Held:
 
     owner: str
     delivery: Delivery
+    extend: Extend
     lost: bool = False  # somebody else has it, or it was settled elsewhere
 
     def still_ours(self) -> bool:
@@ -52,9 +56,9 @@ class Heartbeat:
         self._started = False
 
     @contextmanager
-    def keep(self, owner: str, delivery: Delivery) -> Iterator[Held]:
-        """Hold a claim for the block."""
-        held = Held(owner, delivery)
+    def keep(self, owner: str, delivery: Delivery, extend: Extend = store.extend) -> Iterator[Held]:
+        """Hold a claim, or what else `extend` prolongs, for the block."""
+        held = Held(owner, delivery, extend)
         with self._lock:
             self._held[owner] = held
             self._start()
@@ -92,7 +96,7 @@ class Heartbeat:
         """Prolong a claim's lease in Postgres."""
         try:
             with transaction(self._engine) as connection:
-                held.lost = not store.extend(connection, held.owner, self._lease_s)
+                held.lost = not held.extend(connection, held.owner, self._lease_s)
         except CarelaneError as error:
             logger.warning("lease not prolonged", extra={"reason": str(error)})
         if held.lost:

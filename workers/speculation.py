@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Final
@@ -21,9 +21,15 @@ from sqlalchemy import Engine
 from shared import metrics
 from shared.contracts import Status
 from shared.database import transaction
-from shared.errors import CarelaneError, LanguageModelBadAnswer, LanguageModelRefused
+from shared.errors import (
+    CarelaneError,
+    LanguageModelBadAnswer,
+    LanguageModelRefused,
+    StoreUnavailable,
+)
 from workers import fences
-from workers.chunk import HeldElsewhere
+from workers.chunk import Delivery, HeldElsewhere
+from workers.heartbeat import Heartbeat
 from workers.lease import ProcessName, is_dead
 from workers.llm_tier.batcher import Asks, Batcher
 from workers.llm_tier.call import Answered, Result
@@ -37,8 +43,9 @@ _LOOK_EVERY_S: Final = 0.1
 #: So much of the fence's time may pass before the fast tier decides; the rest is for the claim.
 _PATIENCE: Final = 0.8
 
-#: Claims and settles messages that were passed on, their questions answered by what is handed over.
-Settle = Callable[[Sequence[UUID], Asks], None]
+#: Claims and settles messages that were passed on, asked about as these sheets say; their questions
+#: are answered by what is handed over.
+Settle = Callable[[Mapping[UUID, Sheet], Asks], None]
 
 
 class Fate(Enum):
@@ -79,6 +86,7 @@ class AnswersAhead:
     def __init__(self, ahead: dict[str, Ahead], batcher: Asks) -> None:
         self._ahead = ahead  # by the question's text
         self._batcher = batcher
+        self.used: set[str] = set()  # of the questions' texts
 
     def ask(self, request: Request) -> None:
         """Like `Batcher.ask`."""
@@ -97,6 +105,7 @@ class AnswersAhead:
                 # Its end, not its first entry: an answer can still contradict itself.
                 known.done.wait()
                 if known.result is not None:
+                    self.used.add(text)
                     request.on_result(place, known.result)
 
 
@@ -109,11 +118,12 @@ class Speculator:
     clock: Clock
     batcher: Batcher
     masker: Masker
+    heartbeat: Heartbeat
     slots: threading.BoundedSemaphore  # deliveries that wait for the fast tier at once
     fence_s: float
     budget_s: float  # calls start within this time
 
-    def begin(self, ids: Sequence[UUID], settle: Settle) -> Speculation | None:
+    def begin(self, ids: Sequence[UUID], delivery: Delivery, settle: Settle) -> Speculation | None:
         """Ask about those of `ids` that are red-flagged and not decided; None without such.
 
         Raises:
@@ -124,18 +134,30 @@ class Speculator:
         begun = False
         try:
             owner = self.process.new_claim()
-            with transaction(self.engine) as connection:
-                texts = fences.take(connection, ids, owner, self.fence_s)
+            texts = self._fence(ids, owner)
             if not texts:
                 return None
             sheets = {id_: prepare(text, self.masker) for id_, text in texts.items()}
-            speculation = Speculation(self, owner, sheets, settle)
+            speculation = Speculation(self, owner, delivery, sheets, settle)
             speculation.start()
             begun = True
             return speculation
         finally:
             if not begun:
                 self.slots.release()
+
+    def _fence(self, ids: Sequence[UUID], owner: str) -> dict[UUID, str]:
+        """The texts of those that may be asked about, behind fences that everybody sees."""
+        with transaction(self.engine) as connection:
+            texts = fences.take(connection, ids, owner, self.fence_s)
+        if not texts:
+            return {}
+        # What was passed on before its fence was to be seen may be in another worker's hands.
+        with transaction(self.engine) as connection:
+            statuses = fences.statuses(connection, list(texts))
+            late = [id_ for id_ in texts if statuses.get(id_) is not Status.QUEUED]
+            fences.remove(connection, owner, late)
+        return {id_: text for id_, text in texts.items() if id_ not in late}
 
     def fenced(self, ids: Sequence[UUID]) -> dict[UUID, str]:
         """Those of `ids` that a living process speculates on, with the fence's owner."""
@@ -151,15 +173,18 @@ class Speculation:
         self,
         speculator: Speculator,
         owner: str,
+        delivery: Delivery,
         sheets: dict[UUID, Sheet | str],
         settle: Settle,
     ) -> None:
         self.owner = owner
         self._speculator = speculator
+        self._delivery = delivery
         self._settle = settle
         self._sheets = {id_: each for id_, each in sheets.items() if isinstance(each, Sheet)}
         self._ahead = {id_: Ahead() for id_ in self._sheets}
         self._open = set(sheets)  # not decided, and fenced
+        self._decided: set[UUID] = set()  # and still fenced
         self._thread = threading.Thread(target=self._run, name="llm-speculation", daemon=True)
 
     def start(self) -> None:
@@ -189,7 +214,8 @@ class Speculation:
 
     def _run(self) -> None:
         try:
-            self._watch()
+            with self._speculator.heartbeat.keep(self.owner, self._delivery, fences.extend):
+                self._watch()
         except CarelaneError as error:  # the fence runs out; whoever is next asks
             logger.warning("speculation given up", extra={"reason": str(error)})
         finally:
@@ -199,41 +225,56 @@ class Speculation:
     def _watch(self) -> None:
         clock = self._speculator.clock
         until_s = clock.monotonic_s() + self._speculator.fence_s * _PATIENCE
-        while self._open:
+        while self._open or self._decided:
             waited = clock.monotonic_s() >= until_s  # before the look: what it finds still counts
-            with transaction(self._speculator.engine) as connection:
-                statuses = fences.statuses(connection, sorted(self._open))
-            by_fate: dict[Fate, list[UUID]] = {fate: [] for fate in Fate}
-            for id_ in sorted(self._open):
-                fate = fate_of(statuses.get(id_), failed=self._ahead[id_].failed)
-                by_fate[fate].append(id_)
-            self._let_go(by_fate[Fate.LOST], "lost")
-            self._let_go(by_fate[Fate.FAILED], "not_made")
-            if waited:
-                self._let_go(by_fate[Fate.WAIT], "timed_out")
-            if by_fate[Fate.SETTLE]:
-                self._use(by_fate[Fate.SETTLE])
-            elif self._open:
+            try:
+                self._look(last=waited)
+            except StoreUnavailable as error:
+                if waited:
+                    raise
+                logger.warning("database away, waiting", extra={"reason": str(error)})
                 clock.sleep(_LOOK_EVERY_S)
+            else:
+                if self._open:
+                    clock.sleep(_LOOK_EVERY_S)
+
+    def _look(self, *, last: bool) -> None:
+        """Do what is to be done about each message that is open."""
+        with transaction(self._speculator.engine) as connection:
+            fences.remove(connection, self.owner, sorted(self._decided))
+            statuses = fences.statuses(connection, sorted(self._open))
+        self._decided.clear()
+        by_fate: dict[Fate, list[UUID]] = {fate: [] for fate in Fate}
+        for id_ in sorted(self._open):
+            fate = fate_of(statuses.get(id_), failed=self._ahead[id_].failed)
+            by_fate[fate].append(id_)
+        self._let_go(by_fate[Fate.LOST], "lost")
+        self._let_go(by_fate[Fate.FAILED], "not_made")
+        if last:
+            self._let_go(by_fate[Fate.WAIT], "timed_out")
+        self._use(by_fate[Fate.SETTLE])
 
     def _use(self, ids: Sequence[UUID]) -> None:
-        answers = {self._sheets[id_].text: self._ahead[id_] for id_ in ids}
-        try:
-            self._settle(ids, AnswersAhead(answers, self._speculator.batcher))
-        except HeldElsewhere:
-            self._let_go(ids, "lost")
-        else:
-            self._let_go(ids, "used")
-
-    def _let_go(self, ids: Sequence[UUID], result: str) -> None:
-        """These are decided: nobody waits for their answers, and nobody is kept from them."""
         if not ids:
             return
+        sheets = {id_: self._sheets[id_] for id_ in ids}
+        by_text = {sheets[id_].text: self._ahead[id_] for id_ in ids}
+        answers = AnswersAhead(by_text, self._speculator.batcher)
+        try:
+            self._settle(sheets, answers)
+        except HeldElsewhere:
+            logger.debug("passed on, and held by another delivery")
+        self._let_go([id_ for id_ in ids if sheets[id_].text in answers.used], "used")
+        self._let_go([id_ for id_ in ids if sheets[id_].text not in answers.used], "lost")
+
+    def _let_go(self, ids: Sequence[UUID], result: str) -> None:
+        """These are decided: nobody waits for their answers; the next look takes their fences."""
+        if not ids:
+            return
+        self._decided.update(ids)
         self._open.difference_update(ids)
         metrics.LLM_SPECULATIONS.inc(len(ids), result=result)
         logger.info(
             "speculation over",
             extra={"message_ids": [str(id_) for id_ in ids], "result": result},
         )
-        with transaction(self._speculator.engine) as connection:
-            fences.remove(connection, self.owner, ids)

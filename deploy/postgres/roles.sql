@@ -69,7 +69,7 @@ INSERT INTO wanted VALUES
     ('worker', 'outbox', 'SELECT, INSERT'),
     ('worker', 'label_cache label_checks workers', 'SELECT, INSERT, UPDATE, DELETE'),
     ('worker', 'llm_gate llm_calls', 'SELECT, INSERT, UPDATE'),
-    ('worker', 'speculations', 'SELECT, INSERT, DELETE'),
+    ('worker', 'speculations', 'SELECT, INSERT, UPDATE, DELETE'),
     ('worker', 'llm_exchanges', 'SELECT, INSERT'),
     ('worker', 'explanations', 'SELECT, UPDATE'),
     ('worker', 'worker_orders', 'SELECT, DELETE'),  -- its own, at its end

@@ -220,6 +220,20 @@ def test_unflagged_messages_are_not_asked_about_ahead(
     assert len(standin_llm.requests()) == 1
 
 
+def test_a_process_that_makes_one_call_at_a_time_asks_nothing_ahead(
+    clinic: Clinic, workers: Workers, standin_llm: StandinForTests
+) -> None:
+    flagged = clinic.accept(UNSURE, red_flags=[FLAG])
+    escalated = clinic.accept("Please refill my metformin", status="escalated")
+    clinic.send(Lane.LLM, [*flagged, *escalated])
+
+    workers.start("llm", 4, CARELANE_LLM_SPECULATE="1", CARELANE_LLM_CONCURRENCY="1")
+
+    eventually(clinic.all_are(escalated, "labelled"), what="the other is labelled")
+    assert clinic.statuses(flagged) == ["queued"]
+    assert (len(standin_llm.requests()), _fences(clinic)) == (1, 0)
+
+
 @pytest.mark.parametrize(
     ("speculate", "lanes"),
     [(False, ["fast", "priority"]), (True, ["fast", "llm", "priority"])],

@@ -91,8 +91,11 @@ def test_what_was_asked_ahead_is_not_asked_again_and_the_rest_is() -> None:
     known.done.set()
     batcher = Listed()
 
-    heard = _ask(AnswersAhead({"known": known}, batcher), "new", "known", "newer")
+    answers = AnswersAhead({"known": known}, batcher)
 
+    heard = _ask(answers, "new", "known", "newer")
+
+    assert answers.used == {"known"}
     assert batcher.asked == ["new", "newer"]
     assert heard[1] is ANSWER
     assert [r.reason for r in (heard[0], heard[2]) if isinstance(r, LanguageModelError)] == [
@@ -118,4 +121,7 @@ def test_an_answer_that_never_came_leaves_its_question_open() -> None:
     known = Ahead()
     known.done.set()
 
-    assert _ask(AnswersAhead({"known": known}, Listed()), "known") == {}
+    answers = AnswersAhead({"known": known}, Listed())
+
+    assert _ask(answers, "known") == {}
+    assert answers.used == set()
