@@ -28,6 +28,8 @@ def test_a_chunk_is_labelled_by_one_call_that_every_label_names(
     workers.start("llm", 2)
 
     eventually(clinic.all_are(ids, "labelled"), what="labelled")
+    # Labels are written as they stream in, the call's own row when the answer has ended.
+    eventually(lambda: clinic.calls()[0].outcome == "ok", what="the call's end")
     (call,) = clinic.calls()
     first, second = (clinic.labels(id_)[-1] for id_ in ids)
     assert first.categories[0] == "refill"

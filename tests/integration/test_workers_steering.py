@@ -51,7 +51,9 @@ def _wait_until_it_polls_no_more(engine: Engine) -> None:
 
     def eight_beats_with_the_same_poll() -> bool:
         with transaction(engine) as connection:
-            row = connection.execute(select(worker_table)).one()
+            row = connection.execute(select(worker_table)).one_or_none()
+        if row is None:  # it is up, and its first beat is yet to come
+            return False
         beat = (row.heartbeat_at, row.polled_at)
         if row.state == "paused" and beat not in seen:
             seen.append(beat)
