@@ -64,7 +64,7 @@ env: $(VENVS)/runtime/.installed $(VENVS)/test/.installed $(VENVS)/localstack/.l
 training-env: $(VENVS)/training/.installed ## Build the environment for training (torch; about 2 GB)
 
 .PHONY: model
-model: $(VENVS)/training/.installed ## Rebuild the shipped triage model from nothing (about half an hour on one core)
+model: $(VENVS)/training/.installed ## Train the triage model from nothing (about an hour on one core with bfloat16)
 	$(VENVS)/training/bin/carelane model build
 
 .PHONY: model-test
