@@ -192,45 +192,33 @@ def test_nothing_is_asked_ahead_where_the_call_would_not_be_made(
     assert standin_llm.requests() == []
 
 
-def test_without_the_setting_a_queued_message_in_the_llm_lane_is_left_alone(
-    clinic: Clinic, workers: Workers, standin_llm: StandinForTests
+@pytest.mark.parametrize(
+    ("red_flags", "environment"),
+    [
+        pytest.param([FLAG], {}, id="without the setting"),
+        pytest.param([], {"CARELANE_LLM_SPECULATE": "1"}, id="not flagged"),
+        pytest.param(
+            [FLAG],
+            {"CARELANE_LLM_SPECULATE": "1", "CARELANE_LLM_CONCURRENCY": "1"},
+            id="a process that makes one call at a time",
+        ),
+    ],
+)
+def test_a_queued_message_in_the_llm_lane_is_left_alone(
+    clinic: Clinic,
+    workers: Workers,
+    standin_llm: StandinForTests,
+    red_flags: list[dict[str, object]],
+    environment: dict[str, str],
 ) -> None:
-    ids = clinic.accept(UNSURE, red_flags=[FLAG])
+    queued = clinic.accept(UNSURE, red_flags=red_flags)
     escalated = clinic.accept("Please refill my metformin", status="escalated")
-    clinic.send(Lane.LLM, [*ids, *escalated])
+    clinic.send(Lane.LLM, [*queued, *escalated])
 
-    workers.start("llm", 4)
+    workers.start("llm", 4, **environment)
 
     eventually(clinic.all_are(escalated, "labelled"), what="the other is labelled")
-    assert clinic.statuses(ids) == ["queued"]
-    assert len(standin_llm.requests()) == 1
-
-
-def test_unflagged_messages_are_not_asked_about_ahead(
-    clinic: Clinic, workers: Workers, standin_llm: StandinForTests
-) -> None:
-    plain = clinic.accept(UNSURE)
-    escalated = clinic.accept("Please refill my metformin", status="escalated")
-    clinic.send(Lane.LLM, [*plain, *escalated])
-
-    workers.start("llm", 4, CARELANE_LLM_SPECULATE="1")
-
-    eventually(clinic.all_are(escalated, "labelled"), what="the other is labelled")
-    assert clinic.statuses(plain) == ["queued"]
-    assert len(standin_llm.requests()) == 1
-
-
-def test_a_process_that_makes_one_call_at_a_time_asks_nothing_ahead(
-    clinic: Clinic, workers: Workers, standin_llm: StandinForTests
-) -> None:
-    flagged = clinic.accept(UNSURE, red_flags=[FLAG])
-    escalated = clinic.accept("Please refill my metformin", status="escalated")
-    clinic.send(Lane.LLM, [*flagged, *escalated])
-
-    workers.start("llm", 4, CARELANE_LLM_SPECULATE="1", CARELANE_LLM_CONCURRENCY="1")
-
-    eventually(clinic.all_are(escalated, "labelled"), what="the other is labelled")
-    assert clinic.statuses(flagged) == ["queued"]
+    assert clinic.statuses(queued) == ["queued"]
     assert (len(standin_llm.requests()), _fences(clinic)) == (1, 0)
 
 

@@ -10,7 +10,6 @@ import click
 
 from training.commands.options import (
     load_files,
-    load_split,
     load_taxonomy,
     step_options,
     threads_option,
@@ -69,7 +68,7 @@ def command(
     use_threads(threads)
     taxonomy = load_taxonomy(taxonomy_path)
     names = taxonomy.category_names
-    examples, held = load_files(train, taxonomy), load_split(dev, taxonomy)
+    examples, held = load_files(train, taxonomy), load_files([dev], taxonomy)
     options = replace(SHIPPED_RECIPE, epochs=epochs, lr=lr, composed=composed, seed=seed)
     rows = []
     for fold in folds(examples, held, leave_out or spread(examples, n_folds)):

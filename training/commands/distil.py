@@ -10,7 +10,6 @@ import click
 from training import finetune, network
 from training.commands.options import (
     load_files,
-    load_split,
     load_taxonomy,
     step_options,
     threads_option,
@@ -84,7 +83,7 @@ def command(
     for row in bad:
         click.echo(str(row), err=True)
     examples = [*load_files(train, taxonomy), *extra]
-    held_out = load_split(dev, taxonomy)
+    held_out = load_files([dev], taxonomy)
     loaded = [network.load(path) for path in teachers or (work / "model.pt",)]
     base = str(loaded[0][1]["options"]["base"])
     options = replace(SHIPPED_RECIPE, base=base, epochs=epochs, lr=lr, seed=seed)

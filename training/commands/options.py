@@ -42,16 +42,25 @@ def taxonomy_option(function: Decorated) -> Decorated:
     )(function)
 
 
-def train_option(function: Decorated) -> Decorated:
-    """--train, once or several times, with the shipped corpus as default."""
+def _files_option(
+    name: str, default: Sequence[Path], about: str
+) -> Callable[[Decorated], Decorated]:
     return click.option(
-        "--train",
+        name,
         type=_FILE,
         multiple=True,
-        default=(SPLITS["train"], WRITTEN),
+        default=default,
         show_default="the shipped corpus",
-        help="Labelled messages for training, JSONL or CSV; several files by several --train.",
-    )(function)
+        help=f"{about} Several files by several {name}.",
+    )
+
+
+def train_option(function: Decorated) -> Decorated:
+    """--train, once or several times, with the shipped corpus as default."""
+    files = (SPLITS["train"], WRITTEN)
+    return _files_option("--train", files, "Labelled messages for training, JSONL or CSV.")(
+        function
+    )
 
 
 def split_option(name: str) -> Callable[[Decorated], Decorated]:
@@ -67,14 +76,11 @@ def split_option(name: str) -> Callable[[Decorated], Decorated]:
 
 def calibration_option(function: Decorated) -> Decorated:
     """--dev, once or several times: what temperatures and thresholds are chosen on."""
-    return click.option(
+    return _files_option(
         "--dev",
-        type=_FILE,
-        multiple=True,
-        default=(SPLITS["dev"], CALIBRATION),
-        show_default="the shipped corpus",
-        help="Labelled messages to choose thresholds on, JSONL or CSV; the more, the lower the "
-        "risk that they can prove. Several files by several --dev.",
+        (SPLITS["dev"], CALIBRATION),
+        "Labelled messages to choose thresholds on, JSONL or CSV; the more, the lower the risk "
+        "that they can prove.",
     )(function)
 
 
@@ -121,8 +127,3 @@ def load_taxonomy(path: Path | None) -> Taxonomy:
 def load_files(paths: Sequence[Path], taxonomy: Taxonomy) -> list[Example]:
     """Labelled files without bad rows, one after the other."""
     return [example for path in paths for example in read_clean(path, taxonomy)]
-
-
-def load_split(path: Path, taxonomy: Taxonomy) -> list[Example]:
-    """A labelled file without bad rows."""
-    return read_clean(path, taxonomy)

@@ -11,7 +11,6 @@ import click
 from training import network, pipeline, qat
 from training.commands.options import (
     load_files,
-    load_split,
     load_taxonomy,
     step_options,
 )
@@ -61,7 +60,7 @@ def command(
     """
     use_threads(1)
     taxonomy = load_taxonomy(taxonomy_path)
-    examples, held_out = load_files(train, taxonomy), load_split(dev, taxonomy)
+    examples, held_out = load_files(train, taxonomy), load_files([dev], taxonomy)
     model_path = model_path or work / "model.pt"
     if not (work / "fp32.onnx").is_file():
         pipeline.export_float(model_path, examples, work)

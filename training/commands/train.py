@@ -11,7 +11,6 @@ from training import finetune, pipeline
 from training.augment import AugmentOptions
 from training.commands.options import (
     load_files,
-    load_split,
     load_taxonomy,
     start_option,
     step_options,
@@ -113,7 +112,7 @@ def command(
     """Train on --train and report on --dev."""
     use_threads(threads)
     taxonomy = load_taxonomy(taxonomy_path)
-    examples, held_out = load_files(train, taxonomy), load_split(dev, taxonomy)
+    examples, held_out = load_files(train, taxonomy), load_files([dev], taxonomy)
     names = taxonomy.category_names
     texts = [e.text for e in held_out]
     if kind == "linear":
